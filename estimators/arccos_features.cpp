@@ -1,0 +1,156 @@
+#include "estimators/feature_map.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <boost/math/constants/constants.hpp>
+#include <boost/math/quadrature/gauss.hpp>
+
+namespace attngap {
+
+const FeatureMap& arccos_features();
+
+namespace {
+
+using boost::math::double_constants::pi;
+using boost::math::double_constants::root_two_pi;
+
+// a/√b for a² ≤ b·c up to rounding; a vanishes with b.
+double over_root(double a, double b, double scale) {
+  return b > 1e-16 * scale ? a / std::sqrt(b) : 0.0;
+}
+
+double arcsine(double x) {
+  return std::asin(std::clamp(x, -1.0, 1.0));
+}
+
+double angle(const Vector& x, const Vector& y) {
+  const double norms = x.norm() * y.norm();
+  return norms > 0.0 ? std::acos(std::clamp(x.dot(y) / norms, -1.0, 1.0)) : 0.0;
+}
+
+// E w_x⁺ w_y⁺ = |x||y| J₁(θ)/(2π),  J₁ = sin θ + (π − θ) cos θ.
+double arccos_kernel(double norms, double theta) {
+  return norms * (std::sin(theta) + (pi - theta) * std::cos(theta)) / (2.0 * pi);
+}
+
+// Covariances of the three centred Gaussians X = (w·q, w·k₁, w·k₂), and what is needed of them.
+class ThreeGaussians {
+ public:
+  ThreeGaussians(const Vector& x0, const Vector& x1, const Vector& x2) {
+    const Vector* x[3] = {&x0, &x1, &x2};
+    for (int i = 0; i < 3; ++i)
+      for (int j = 0; j < 3; ++j) S_[i][j] = x[i]->dot(*x[j]);
+  }
+
+  double covariance(int i, int j) const { return S_[i][j]; }
+
+  // P(X > 0), the orthant probability ⅛ + Σ asin ρ_ij / 4π.
+  double orthant() const {
+    double sum = 0.0;
+    for (int i = 0; i < 3; ++i)
+      sum += arcsine(S_[i][(i + 1) % 3] / std::sqrt(S_[i][i] * S_[(i + 1) % 3][(i + 1) % 3]));
+    return 0.125 + sum / (4.0 * pi);
+  }
+
+  // E X_i X_j 1{X > 0} for i ≠ j by Stein's identity E X_i g = Σ_a S_ia E ∂_a g with g = X_j 1{X > 0}: the
+  // derivative of X_j gives the orthant, those of the indicators give boundaries (that of X_j vanishes on its
+  // own).
+  double second_moment(int i, int j) const {
+    const int k = 3 - i - j;
+    return S_[i][j] * orthant() + S_[i][i] * boundary(i, j, k) + S_[i][k] * boundary(k, j, i);
+  }
+
+ private:
+  // E δ(X_a) X_b 1{X_b > 0, X_c > 0}: density at zero times E X_b 1{X_b, X_c > 0} given X_a = 0, which is
+  // (C_bb/√C_bb + C_bc/√C_cc)/(2√2π) with the conditional covariances C.
+  double boundary(int a, int b, int c) const {
+    const auto C = [&](int i, int j) { return S_[i][j] - S_[i][a] * S_[j][a] / S_[a][a]; };
+    const double mean =
+        (over_root(C(b, b), C(b, b), S_[b][b]) + over_root(C(b, c), C(c, c), S_[c][c])) / (2.0 * root_two_pi);
+    return mean / (root_two_pi * std::sqrt(S_[a][a]));
+  }
+
+  double S_[3][3];
+};
+
+// Arc-cosine features of order one.
+//
+//   φ(x) = ReLU(w·x)
+//   E   φ(x)φ(y) = |x||y| J₁(θ)/2π,   J₁ = sin θ + (π − θ) cos θ,  θ the angle of x and y
+//   Var φ(x)φ(y) = |x|²|y|² [J₂/2π − (J₁/2π)²],  J₂ = 3 sin θ cos θ + (π − θ)(1 + 2 cos² θ)
+//
+// Range: any; nothing is subtracted. A kernel of its own, without a softmax limit: its target is attention
+// with the kernel itself. All features of a query or of its keys are zero with positive probability, and the
+// ratio is then 0/0. Cho and Saul 2009; Peng et al. 2021, section 3.
+class Arccos final : public FeatureMap {
+ public:
+  std::string_view name() const override { return "arccos"; }
+  Index per_direction() const override { return 1; }
+  double norm_exponent() const override { return 0.0; }
+  bool in_log_domain() const override { return false; }
+  void activate(const Eigen::Ref<const RowMatrix<double>>& projections,
+                Eigen::Ref<RowMatrix<double>> features) const override {
+    features = projections.cwiseMax(0.0);
+  }
+  void activate(const Eigen::Ref<const RowMatrix<float>>& projections,
+                Eigen::Ref<RowMatrix<float>> features) const override {
+    features = projections.cwiseMax(0.0F);
+  }
+  double kernel(const Vector& x, const Vector& y) const override {
+    return arccos_kernel(x.norm() * y.norm(), angle(x, y));
+  }
+
+  // E (X₀⁺)² X₁⁺ X₂⁺ with X = (w·q, w·k₁, w·k₂). Stein's identity once more, with g = X₀X₁X₂ 1{X > 0}, whose
+  // indicators have no boundary terms: S₀₀ E X₁X₂1 + S₀₁ E X₀X₂1 + S₀₂ E X₀X₁1.
+  double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const override {
+    if (q.norm() * k1.norm() * k2.norm() == 0.0) return 0.0;
+    const ThreeGaussians X(q, k1, k2);
+    return X.covariance(0, 0) * X.second_moment(1, 2) + X.covariance(0, 1) * X.second_moment(0, 2) +
+           X.covariance(0, 2) * X.second_moment(0, 1);
+  }
+
+  // Of directions r u and r' u' the norms give E r² E r'² = d². Given u, u' is uniform on the sphere of u's
+  // complement, where x and y leave x' and y': E ReLU(u'·x)ReLU(u'·y) = K(x', y')/(d−1). What is left is the
+  // mean over u's two coordinates in the plane of x and y, √t(cos α, sin α) with t ~ Beta(1, (d−2)/2): a
+  // quadrature over α in the wedge where both are positive, and over the distribution function of t.
+  double orthogonal_pair_moment(const Vector& x, const Vector& y) const override {
+    const auto d = static_cast<double>(x.size());
+    const double norms = x.norm() * y.norm();
+    if (d < 2.0 || norms == 0.0) return d < 2.0 ? kernel(x, y) * kernel(x, y) : 0.0;
+    const double theta = angle(x, y);
+    const auto given = [&](double t, double alpha) {
+      const double a = std::cos(alpha), b = std::cos(alpha - theta);
+      const double xx = std::max(0.0, 1.0 - t * a * a), yy = std::max(0.0, 1.0 - t * b * b);
+      const double product = std::sqrt(xx * yy);
+      const double cosine = product > 0.0 ? (std::cos(theta) - t * a * b) / product : 1.0;
+      return t * a * b * arccos_kernel(product, std::acos(std::clamp(cosine, -1.0, 1.0)));
+    };
+    using Rule = boost::math::quadrature::gauss<double, 30>;
+    // For t near one x' or y' turns round fast where u passes x or y (in the plane, d = 2, it jumps).
+    const double low = theta - 0.5 * pi, high = 0.5 * pi;
+    const double ends[] = {low, std::clamp(0.0, low, high), std::clamp(theta, low, high), high};
+    const auto over_angles = [&](double t) {
+      double sum = 0.0;
+      for (int i = 0; i < 3; ++i)
+        if (ends[i] < ends[i + 1])
+          sum += Rule::integrate([&](double alpha) { return given(t, alpha); }, ends[i], ends[i + 1]);
+      return sum / (2.0 * pi);
+    };
+    const double mean =
+        d == 2.0
+            ? over_angles(1.0)
+            : Rule::integrate([&](double u) { return over_angles(1.0 - std::pow(1.0 - u, 2.0 / (d - 2.0))); },
+                              0.0, 1.0);
+    return d * d / (d - 1.0) * norms * norms * mean;
+  }
+};
+
+}  // namespace
+
+const FeatureMap& arccos_features() {
+  static const Arccos map;
+  return map;
+}
+
+}  // namespace attngap

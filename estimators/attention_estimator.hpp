@@ -1,0 +1,99 @@
+#pragma once
+
+#include "estimators/attention_estimate.hpp"
+#include "estimators/attention_problem.hpp"
+#include "estimators/denominator.hpp"
+#include "estimators/key_weights.hpp"
+#include "estimators/names.hpp"
+#include "estimators/random_stream.hpp"
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace attngap {
+
+/// Called once for each estimator of a group and count m of a draw, counts increasing: position in the group,
+/// position in the list of counts, and the estimate. The estimate is valid during the call only.
+using EstimateVisitor = std::function<void(std::size_t, std::size_t, const AttentionEstimate&)>;
+
+/// A workspace that makes draws of a group of estimators, one after another; one per thread.
+class AttentionSampler {
+ public:
+  virtual ~AttentionSampler() = default;
+
+  /// One independent draw at `address`; the estimates at all counts come from nested prefixes of it.
+  virtual void draw(const StreamAddress& address, const EstimateVisitor& visit) = 0;
+};
+
+/// What is prepared once for a problem and shared by the workspaces of all threads. It must outlive them.
+class SamplerPlan {
+ public:
+  virtual ~SamplerPlan() = default;
+  virtual std::unique_ptr<AttentionSampler> sampler() const = 0;
+};
+
+enum class Precision { float64, float32 };
+
+/// An estimator of attention outputs, as named on the command line.
+class AttentionEstimator {
+ public:
+  explicit AttentionEstimator(Spec spec) : spec_(std::move(spec)) {}
+  virtual ~AttentionEstimator() = default;
+
+  /// The canonical specification: the name with those keys that differ from their defaults.
+  const Spec& spec() const { return spec_; }
+
+  /// Name of the law of its Gaussian directions; empty where there are none.
+  virtual std::string projection() const { return {}; }
+
+  /// Whether it draws anything; a baseline does not, and has no counts.
+  virtual bool random() const { return true; }
+
+  /// Real features that m draws cost.
+  virtual Index dimension(Index draws) const = 0;
+
+  /// Whether mean and variance of the attention output exist for a finite number of draws.
+  virtual bool has_moments() const = 0;
+
+  /// What becomes of its denominator before the division.
+  virtual DenominatorPolicy denominator() const { return {}; }
+
+  /// What becomes of its output after the division.
+  virtual PostScaling post_scaling() const { return {}; }
+
+  /// Throws BadInput, with the reason, where the estimator has no meaning on this problem.
+  virtual void check(const AttentionProblem&) const {}
+
+  /// What the estimate converges to: "softmax", or the transformed or kernelised attention the keys ask for.
+  virtual std::string target_name() const { return "softmax"; }
+
+  /// The target itself, computed exactly: n×p. By default softmax attention of the given inputs.
+  virtual Matrix target(const AttentionProblem& problem) const;
+
+  /// Estimators of equal keys use the same directions and are drawn together.
+  virtual std::string sharing_key() const { return spec_.text(); }
+
+  /// Prepares draws of a whole group of equal sharing keys, this one first, at the increasing `counts`
+  /// (ignored by a baseline). Problem and estimators must outlive the plan.
+  virtual std::unique_ptr<SamplerPlan> plan(const AttentionProblem& problem,
+                                            std::span<const AttentionEstimator* const> group,
+                                            const std::vector<Index>& counts, Precision precision) const = 0;
+
+  /// The control variates of one query at `draws` directions, of the draw at `address`; the ratio Σ h_m v_m /
+  /// Σ h_m is that draw's estimate. Throws BadInput where the estimator is no sum of per-key terms (a
+  /// baseline).
+  virtual KeyWeights key_weights(const AttentionProblem& problem, Index query, Index draws,
+                                 const StreamAddress& address) const;
+
+  /// C_mm' = E[h_m h_m'] of one direction over the visible keys of a query, in the units of `key_weights`;
+  /// l×l. Throws BadInput where no closed form is known or it is beyond the range of a double.
+  virtual Matrix key_covariance(const AttentionProblem& problem, Index query) const;
+
+ private:
+  Spec spec_;
+};
+
+}  // namespace attngap

@@ -1,0 +1,48 @@
+#pragma once
+
+#include "estimators/matrix.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace attngap {
+
+enum class Mask { none, causal };
+
+/// One attention problem: softmax(scale · Q Kᵀ + mask) V, the quantity every estimator is held against.
+///
+/// Q is n×d, K is l×d, V is l×p. Under the causal mask query i sees keys 0 … positions[i]; without one it
+/// sees all l keys.
+struct AttentionProblem {
+  Matrix Q;
+  Matrix K;
+  Matrix V;
+  double scale = 0.0;  ///< multiplies q·k; 1/√d in the papers
+  Mask mask = Mask::none;
+  std::vector<Index> positions;  ///< n token positions, strictly increasing; which tokens the rows of Q are
+
+  Index queries() const { return Q.rows(); }
+  Index keys() const { return K.rows(); }
+  Index head_dim() const { return K.cols(); }
+  Index value_dim() const { return V.cols(); }
+
+  /// How many keys query i sees.
+  Index visible_keys(Index i) const;
+
+  /// q̃ = √scale · q, so that q̃·k̃ is the logit; the features of the papers take these.
+  Matrix scaled_queries() const;
+  Matrix scaled_keys() const;  ///< k̃ = √scale · k
+};
+
+/// A checked problem. `scale` defaults to 1/√d. `source` names the data in messages.
+///
+/// Throws BadInput on zero rows, mismatched shapes, NaN or infinity (with array and index), a scale that is
+/// not positive and finite, or a causal mask with n ≠ l.
+AttentionProblem make_problem(Matrix Q, Matrix K, Matrix V, Mask mask = Mask::none,
+                              std::optional<double> scale = std::nullopt, const std::string& source = "data");
+
+/// The same problem at `count` evenly spread queries, first and last among them (all of them if count ≥ n).
+AttentionProblem sample_queries(const AttentionProblem& problem, Index count);
+
+}  // namespace attngap

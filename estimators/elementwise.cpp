@@ -1,0 +1,133 @@
+#include "estimators/elementwise.hpp"
+
+#include "estimators/constant_plan.hpp"
+#include "estimators/error.hpp"
+#include "estimators/estimator_table.hpp"
+
+#include <limits>
+#include <optional>
+#include <utility>
+
+namespace attngap {
+namespace {
+
+// Calls `read(i, state)` for each query with the keys it sees in the state.
+template <typename Read>
+void stream(const AttentionProblem& problem, ElementwiseState& state, const Read& read) {
+  for (Index i = 0; i < problem.queries(); ++i) {
+    for (Index j = state.pushed(); j < problem.visible_keys(i); ++j)
+      state.push(problem.K.row(j), problem.V.row(j));
+    read(i, std::as_const(state));
+  }
+}
+
+class Elementwise final : public AttentionEstimator {
+ public:
+  Elementwise(Spec spec, std::optional<Index> degree, Accumulation accumulation)
+      : AttentionEstimator(std::move(spec)), degree_(degree), accumulation_(accumulation) {}
+
+  bool random() const override { return false; }
+  Index dimension(Index) const override { return degree_ ? *degree_ + 1 : 0; }
+  bool has_moments() const override { return true; }
+  void check(const AttentionProblem& problem) const override { check_elementwise(problem); }
+  std::string target_name() const override { return "full element-wise attention"; }
+  Matrix target(const AttentionProblem& problem) const override { return elementwise_attention(problem); }
+
+  std::unique_ptr<SamplerPlan> plan(const AttentionProblem& problem,
+                                    std::span<const AttentionEstimator* const>, const std::vector<Index>&,
+                                    Precision) const override {
+    check(problem);
+    AttentionEstimate estimate(problem.queries(), problem.value_dim());
+    estimate.numerator = degree_ ? elementwise_taylor(problem, *degree_, accumulation_) : target(problem);
+    estimate.denominator.setOnes();
+    return constant_plan(std::move(estimate));
+  }
+
+ private:
+  std::optional<Index> degree_;
+  Accumulation accumulation_;
+};
+
+std::optional<Index> degree_of(const Spec& spec) {
+  const std::string_view degree = option(spec, "degree"), terms = option(spec, "terms");
+  require(degree == "none" || terms == "none",
+          "elementwise: degree={} and terms={} are both given; terms counts the exponents 0 to degree, give "
+          "one",
+          degree, terms);
+  if (degree == "none" && terms == "none") return std::nullopt;
+  const Index value = terms == "none" ? parse_count("degree of elementwise", degree, 0)
+                                      : parse_count("terms of elementwise", terms, 1) - 1;
+  require(value <= ElementwiseState::kMaxDegree, "degree of elementwise = {}, must be at most {}", value,
+          ElementwiseState::kMaxDegree);
+  return value;
+}
+
+}  // namespace
+
+void check_elementwise(const AttentionProblem& problem) {
+  require(problem.head_dim() == problem.value_dim(),
+          "element-wise attention weighs each channel of v by the same channel of q and k, but they have {} "
+          "channels and v has {}; choose a head with as many",
+          problem.head_dim(), problem.value_dim());
+}
+
+Matrix elementwise_attention(const AttentionProblem& problem) {
+  check_elementwise(problem);
+  using Row = Eigen::Array<double, 1, Eigen::Dynamic>;
+  Matrix output(problem.queries(), problem.value_dim());
+  for (Index i = 0; i < problem.queries(); ++i) {
+    const Row q = problem.Q.row(i);
+    Row nearest = Row::Constant(q.size(), std::numeric_limits<double>::infinity());
+    for (Index j = 0; j < problem.visible_keys(i); ++j)
+      nearest = nearest.min((q - problem.K.row(j).array()).square());
+    Row mass = Row::Zero(q.size()), sum = Row::Zero(q.size()), weight(q.size());
+    for (Index j = 0; j < problem.visible_keys(i); ++j) {
+      weight = (nearest - (q - problem.K.row(j).array()).square()).exp();
+      mass += weight;
+      sum += weight * problem.V.row(j).array();
+    }
+    output.row(i) = sum / mass;
+  }
+  return output;
+}
+
+Matrix elementwise_taylor(const AttentionProblem& problem, Index degree, Accumulation accumulation) {
+  check_elementwise(problem);
+  Matrix output(problem.queries(), problem.value_dim());
+  ElementwiseState state(problem.head_dim(), degree, accumulation);
+  stream(problem, state,
+         [&](Index i, const ElementwiseState& seen) { output.row(i) = seen.read(problem.Q.row(i)); });
+  return output;
+}
+
+ElementwiseByDegree elementwise_by_degree(const AttentionProblem& problem, Index degree,
+                                          Accumulation accumulation) {
+  check_elementwise(problem);
+  ElementwiseState state(problem.head_dim(), degree, accumulation);
+  const auto degrees = static_cast<std::size_t>(degree) + 1;
+  ElementwiseByDegree result{std::vector<Matrix>(degrees, Matrix(problem.queries(), problem.value_dim())),
+                             std::vector<Index>(degrees, 0)};
+  stream(problem, state, [&](Index i, const ElementwiseState& seen) {
+    const ElementwiseReadout readout = seen.read_degrees(problem.Q.row(i));
+    for (std::size_t t = 0; t < degrees; ++t) {
+      const auto denominator = readout.denominator.row(static_cast<Index>(t)).array();
+      result.output[t].row(i) = readout.numerator.row(static_cast<Index>(t)).array() / denominator;
+      result.nonpositive_denominators[t] += denominator.size() - (denominator > 0).count();
+    }
+  });
+  return result;
+}
+
+std::unique_ptr<AttentionEstimator> make_elementwise(const Spec& spec) {
+  const std::optional<Index> degree = degree_of(spec);
+  const Accumulation accumulation = accumulation_named(option(spec, "accumulate"));
+  require(degree || accumulation == Accumulation::float64,
+          "elementwise: accumulate={} is the arithmetic of the Taylor form's state; give degree= too",
+          option(spec, "accumulate"));
+  Spec canonical = spec;  // terms=t is degree=t−1: one estimator, one name
+  canonical.options.erase("terms");
+  if (degree) canonical.options["degree"] = std::to_string(*degree);
+  return std::make_unique<Elementwise>(canonical, degree, accumulation);
+}
+
+}  // namespace attngap

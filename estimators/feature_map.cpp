@@ -1,0 +1,208 @@
+#include "estimators/feature_map.hpp"
+
+#include "estimators/names.hpp"
+#include "estimators/special_functions.hpp"
+#include "estimators/vector_math.hpp"
+
+#include <array>
+#include <cmath>
+#include <span>
+#include <vector>
+
+namespace attngap {
+namespace {
+
+double squared_sum(const Vector& x, const Vector& y) {
+  return (x + y).squaredNorm();
+}
+double squared_difference(const Vector& x, const Vector& y) {
+  return (x - y).squaredNorm();
+}
+
+// Trigonometric features (RFA).
+//
+//   φ(x) = exp(|x|²/2) [sin w·x, cos w·x]
+//   E   φ(x)·φ(y) = exp(x·y)
+//   Var φ(x)·φ(y) = ½ exp(|x|²+|y|²) (1 − exp(−|x−y|²))²        one direction
+//
+// Range: bounded but for the norm factor. Products are signed: a ratio has a density at denominator zero and
+// no moments. Rahimi and Recht 2007; Peng et al. 2021, section 3; Choromanski et al. 2021, Lemma 2.
+class Trigonometric final : public FeatureMap {
+ public:
+  std::string_view name() const override { return "trigonometric"; }
+  Index per_direction() const override { return 2; }
+  double norm_exponent() const override { return 1.0; }
+  bool in_log_domain() const override { return false; }
+  void activate(const Eigen::Ref<const RowMatrix<double>>& projections,
+                Eigen::Ref<RowMatrix<double>> features) const override {
+    sines_and_cosines<double>(projections, features);
+  }
+  void activate(const Eigen::Ref<const RowMatrix<float>>& projections,
+                Eigen::Ref<RowMatrix<float>> features) const override {
+    sines_and_cosines<float>(projections, features);
+  }
+  double kernel(const Vector& x, const Vector& y) const override { return std::exp(x.dot(y)); }
+  // cos a cos b = ½(cos(a−b) + cos(a+b)) with a = w·(q−k₁), b = w·(q−k₂).
+  double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const override {
+    const double norms = q.squaredNorm() + 0.5 * (k1.squaredNorm() + k2.squaredNorm());
+    const double difference = 0.5 * (k1 - k2).squaredNorm();
+    const double sum = 0.5 * (2.0 * q - k1 - k2).squaredNorm();
+    return 0.5 * (std::exp(norms - difference) + std::exp(norms - sum));
+  }
+  double orthogonal_pair_moment(const Vector& x, const Vector& y) const override {
+    return std::exp(x.squaredNorm() + y.squaredNorm()) *
+           kummer_pair_moment(static_cast<int>(x.size()), -0.5 * squared_difference(x, y));
+  }
+
+ private:
+  template <typename Scalar>
+  static void sines_and_cosines(const Eigen::Ref<const RowMatrix<Scalar>>& projections,
+                                Eigen::Ref<RowMatrix<Scalar>> features) {
+    const auto width = static_cast<std::size_t>(projections.cols());
+    for (Index i = 0; i < projections.rows(); ++i) {
+      const std::span<const Scalar> row(projections.row(i).data(), width);
+      Scalar* out = features.row(i).data();
+      vector_sincos(row, {out, width}, {out + width, width});
+    }
+  }
+};
+
+// Positive features of the softmax kernel (FAVOR+).
+//
+//   φ(x) = exp(w·x − |x|²/2)
+//   E   φ(x)φ(y) = exp(x·y)
+//   Var φ(x)φ(y) = exp(x·y)² (exp(|x+y|²) − 1)                    one direction
+//
+// Range: computed in the log domain; nothing is subtracted, so nothing cancels. Choromanski et al. 2021,
+// Lemma 2.
+class Positive : public FeatureMap {
+ public:
+  std::string_view name() const override { return "positive"; }
+  Index per_direction() const override { return 1; }
+  double norm_exponent() const override { return -1.0; }
+  bool in_log_domain() const override { return true; }
+  void activate(const Eigen::Ref<const RowMatrix<double>>& projections,
+                Eigen::Ref<RowMatrix<double>> features) const override {
+    features = projections;
+  }
+  void activate(const Eigen::Ref<const RowMatrix<float>>& projections,
+                Eigen::Ref<RowMatrix<float>> features) const override {
+    features = projections;
+  }
+  double kernel(const Vector& x, const Vector& y) const override { return std::exp(x.dot(y)); }
+  double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const override {
+    return std::exp(q.dot(k1) + q.dot(k2) + (q + k1).dot(q + k2));
+  }
+  double orthogonal_pair_moment(const Vector& x, const Vector& y) const override {
+    return std::exp(-x.squaredNorm() - y.squaredNorm()) *
+           kummer_pair_moment(static_cast<int>(x.size()), 0.5 * squared_sum(x, y));
+  }
+};
+
+// Hyperbolic features: positive features at w and −w, an antithetic pair.
+//
+//   φ(x) = exp(−|x|²/2) [exp(w·x), exp(−w·x)] / √2
+//   E   φ(x)·φ(y) = exp(x·y)
+//   Var φ(x)·φ(y) = exp(x·y)² (cosh |x+y|² − 1)                   one direction, two features
+//
+// Range: as the positive features. Choromanski et al. 2021, Lemma 2.
+class Hyperbolic final : public FeatureMap {
+ public:
+  std::string_view name() const override { return "hyperbolic"; }
+  Index per_direction() const override { return 2; }
+  double norm_exponent() const override { return -1.0; }
+  bool in_log_domain() const override { return true; }
+  double fold() const override { return 2.0; }
+  void activate(const Eigen::Ref<const RowMatrix<double>>& projections,
+                Eigen::Ref<RowMatrix<double>> features) const override {
+    features.leftCols(projections.cols()) = projections;
+    features.rightCols(projections.cols()) = -projections;
+  }
+  void activate(const Eigen::Ref<const RowMatrix<float>>& projections,
+                Eigen::Ref<RowMatrix<float>> features) const override {
+    features.leftCols(projections.cols()) = projections;
+    features.rightCols(projections.cols()) = -projections;
+  }
+  double kernel(const Vector& x, const Vector& y) const override { return std::exp(x.dot(y)); }
+  double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const override {
+    return std::exp(q.dot(k1) + q.dot(k2)) * std::cosh((q + k1).dot(q + k2));
+  }
+  // The pair's directions are symmetric on their own, so the pair moment is that of the positive features.
+  double orthogonal_pair_moment(const Vector& x, const Vector& y) const override {
+    return std::exp(-x.squaredNorm() - y.squaredNorm()) *
+           kummer_pair_moment(static_cast<int>(x.size()), 0.5 * squared_sum(x, y));
+  }
+};
+
+// Regularised softmax features (SMREG): positive features at directions of the fixed norm √d.
+//
+//   φ(x) = exp(w·x − |x|²/2),  w uniform on the sphere of radius √d
+//   E   φ(x)φ(y) = exp(−(|x|²+|y|²)/2) ₀F₁(; d/2; d|x+y|²/4)      below exp(x·y): biased for softmax
+//   E [φ(x)φ(y)]² = exp(−|x|²−|y|²) ₀F₁(; d/2; d|x+y|²)
+//
+// Choromanski et al. 2021, section 3 (Theorem 1).
+class Regularized final : public Positive {
+ public:
+  std::string_view name() const override { return "regularized"; }
+  bool fixed_norm() const override { return true; }
+  double kernel(const Vector& x, const Vector& y) const override {
+    return std::exp(-0.5 * (x.squaredNorm() + y.squaredNorm())) * spherical_mean(x + y, 0.25);
+  }
+  double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const override {
+    return std::exp(-q.squaredNorm() - 0.5 * (k1.squaredNorm() + k2.squaredNorm())) *
+           spherical_mean(2.0 * q + k1 + k2, 0.25);
+  }
+  double orthogonal_pair_moment(const Vector& x, const Vector& y) const override {
+    return std::exp(-x.squaredNorm() - y.squaredNorm()) * spherical_mean(x + y, 0.5);
+  }
+
+ private:
+  // ₀F₁(; d/2; factor · d |z|²): with factor ¼ the mean of exp(w·z) over the sphere.
+  static double spherical_mean(const Vector& z, double factor) {
+    const auto d = static_cast<double>(z.size());
+    return hypergeometric_0f1(0.5 * d, factor * d * z.squaredNorm());
+  }
+};
+
+}  // namespace
+
+const FeatureMap& arccos_features();  // arccos_features.cpp
+
+namespace {
+
+template <typename Map>
+const FeatureMap& instance() {
+  static const Map map;
+  return map;
+}
+
+constexpr std::array kFeatureMaps{
+    NamedFeatureMap{"positive", "exp(w·x − |x|²/2): positive, heavy-tailed (FAVOR+)",
+                    "Choromanski et al. 2021", &instance<Positive>},
+    NamedFeatureMap{"hyperbolic", "positive features at ±w: two features a direction, never worse",
+                    "Choromanski et al. 2021", &instance<Hyperbolic>},
+    NamedFeatureMap{"regularized", "positive features at directions of norm √d: biased, lighter tails",
+                    "Choromanski et al. 2021", &instance<Regularized>},
+    NamedFeatureMap{"trigonometric", "exp(|x|²/2)[sin w·x, cos w·x]: signed, two features a direction",
+                    "Rahimi and Recht 2007; Peng et al. 2021", &instance<Trigonometric>},
+    NamedFeatureMap{"arccos", "ReLU(w·x): the arc-cosine kernel of order one, not softmax",
+                    "Cho and Saul 2009; Peng et al. 2021", &arccos_features},
+};
+
+}  // namespace
+
+std::span<const NamedFeatureMap> feature_maps() {
+  return kFeatureMaps;
+}
+
+const FeatureMap& feature_map_named(std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const auto& entry : kFeatureMaps) {
+    if (entry.name == name) return entry.get();
+    names.push_back(entry.name);
+  }
+  require_known("feature map", name, names);
+  return kFeatureMaps.front().get();
+}
+
+}  // namespace attngap

@@ -1,0 +1,69 @@
+#pragma once
+
+#include "estimators/matrix.hpp"
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace attngap {
+
+/// A random feature map of one direction: φ(x) = exp(c|x|²/2) ψ(w·x), with E[φ(x)·φ(y)] the exact kernel.
+///
+/// x and y are the scaled vectors q̃ and k̃. A map works on whole blocks of projections; the factor
+/// exp(c|x|²/2) and the 1/√m of the papers belong to whoever multiplies, so that they can cancel in a ratio.
+class FeatureMap {
+ public:
+  virtual ~FeatureMap() = default;
+  virtual std::string_view name() const = 0;
+
+  /// Real features one direction yields.
+  virtual Index per_direction() const = 0;
+
+  /// c of the norm factor exp(c|x|²/2).
+  virtual double norm_exponent() const = 0;
+
+  /// Whether `activate` gives ln ψ instead of ψ: then ψ > 0 and the caller exponentiates with a shift of its
+  /// choice.
+  virtual bool in_log_domain() const = 0;
+
+  /// Whether directions are stretched to the fixed norm √d before use (regularised softmax features).
+  virtual bool fixed_norm() const { return false; }
+
+  /// Number of features whose products are averaged into one kernel estimate: K̂ = Σ φ(x)·φ(y) / (m · fold).
+  virtual double fold() const { return 1.0; }
+
+  /// ψ (or ln ψ) of a rows×F block of projections into a rows×(F·per_direction) block.
+  virtual void activate(const Eigen::Ref<const RowMatrix<double>>& projections,
+                        Eigen::Ref<RowMatrix<double>> features) const = 0;
+  virtual void activate(const Eigen::Ref<const RowMatrix<float>>& projections,
+                        Eigen::Ref<RowMatrix<float>> features) const = 0;
+
+  /// The exact kernel E[φ(x)·φ(y)].
+  virtual double kernel(const Vector& x, const Vector& y) const = 0;
+
+  /// The pair moment E[φ(q)·φ(k₁) φ(q)·φ(k₂)] of one direction w ~ N(0, I). With k₁ = k₂ it gives the
+  /// variance of the kernel estimate, otherwise the covariance along a row of attention.
+  virtual double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const = 0;
+
+  /// E[φ(x)·φ(y) φ'(x)·φ'(y)] for two directions of one orthogonal block (Haar directions, independent chi(d)
+  /// norms).
+  virtual double orthogonal_pair_moment(const Vector& x, const Vector& y) const = 0;
+};
+
+/// A row of the table of Gaussian feature maps.
+struct NamedFeatureMap {
+  std::string_view name;
+  std::string_view meaning;
+  std::string_view source;
+  const FeatureMap& (*get)();
+};
+
+/// Every feature map of Gaussian directions the toolkit knows.
+std::span<const NamedFeatureMap> feature_maps();
+
+/// The feature map of that name; throws BadInput with the nearest names otherwise.
+const FeatureMap& feature_map_named(std::string_view name);
+
+}  // namespace attngap

@@ -1,0 +1,44 @@
+#pragma once
+
+#include "estimators/attention_problem.hpp"
+#include "estimators/maclaurin.hpp"
+
+#include <string_view>
+#include <vector>
+
+namespace attngap {
+
+/// What the pairs of a problem say about Maclaurin features: z = q̃·k̃ and the base m of second moments, over
+/// an evenly spread grid of at most 64 queries × 64 keys (visible ones only), the same for every run.
+struct PairSample {
+  std::vector<double> dot;
+  std::vector<double> base;
+
+  double mean_base() const;
+  double largest_base() const;
+};
+PairSample sample_pairs(const AttentionProblem& problem, MaclaurinDirection law);
+
+/// Poisson's λ* = √(mean m): for one pair λ = √m has the least variance. At least 10⁻³.
+double best_lambda(const PairSample& pairs);
+
+/// The law of least mean second moment, q_n ∝ a_n √(E mⁿ) for n ≥ options.known.
+DegreeLaw optimal_degrees(const MaclaurinKernel& kernel, const PairSample& pairs,
+                          const MaclaurinOptions& options);
+
+/// Neyman's allocation D_n ∝ a_n √V_n, V_n = E[mⁿ − z^{2n}], from options.known to options.max_degree, which
+/// must be given.
+DegreeAllocation neyman_allocation(const MaclaurinKernel& kernel, const PairSample& pairs,
+                                   const MaclaurinOptions& options);
+
+/// Throws BadInput, with the first reason found and the pair, where on some visible pair of the problem
+///   f is not a number or infinite (nothing to estimate; not even `force` helps),
+///   the series does not converge, |z| > its radius,
+///   the kernel estimate has no variance, or not even a mean: p·m > 1 for geometric degrees, m above
+///   √(largest m) for optimal ones, m > 0 for Poisson degrees of a kernel other than exp.
+/// The exp kernel passes everywhere. With a max-degree or a fixed allocation every moment exists, and only f
+/// is looked at. Streams over blocks of queries: time O(n l d), memory O(block · l).
+void require_moments(const RandomMaclaurin& law, const AttentionProblem& problem, std::string_view name,
+                     bool force);
+
+}  // namespace attngap

@@ -1,0 +1,188 @@
+#include "estimators/error.hpp"
+#include "estimators/estimator_table.hpp"
+#include "estimators/exact_attention.hpp"
+#include "estimators/kernel_attention.hpp"
+#include "estimators/maclaurin.hpp"
+#include "estimators/maclaurin_data.hpp"
+#include "estimators/names.hpp"
+#include "estimators/ratio_estimator.hpp"
+#include "estimators/scaling_batch_norm.hpp"
+
+#include <array>
+#include <cmath>
+#include <stdexcept>
+
+namespace attngap {
+namespace {
+
+// Random Maclaurin features as a feature map: the source has already formed the products. Without a law,
+// which may depend on the data, it has a shape but no moments.
+class MaclaurinMap final : public FeatureMap {
+ public:
+  MaclaurinMap() = default;
+  explicit MaclaurinMap(RandomMaclaurin law) : law_(std::move(law)) {}
+
+  std::string_view name() const override { return "maclaurin"; }
+  Index per_direction() const override { return 1; }
+  double norm_exponent() const override { return 0.0; }
+  bool in_log_domain() const override { return false; }
+  void activate(const Eigen::Ref<const RowMatrix<double>>& products,
+                Eigen::Ref<RowMatrix<double>> features) const override {
+    features = products;
+  }
+  void activate(const Eigen::Ref<const RowMatrix<float>>& products,
+                Eigen::Ref<RowMatrix<float>> features) const override {
+    features = products;
+  }
+  double kernel(const Vector& x, const Vector& y) const override { return law().mean(x.dot(y)); }
+  double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const override {
+    return law().pair_moment(q, k1, k2);
+  }
+  double orthogonal_pair_moment(const Vector& x, const Vector& y) const override {
+    return kernel(x, y) * kernel(x, y);  // features are independent whatever the projection
+  }
+
+ private:
+  const RandomMaclaurin& law() const {
+    if (!law_) throw std::logic_error("the law of the degrees depends on the data: use map_on(problem)");
+    return *law_;
+  }
+
+  std::optional<RandomMaclaurin> law_;
+};
+
+// Random Maclaurin feature attention with ppSBN (Guo et al. 2024, Macformer).
+class MaclaurinRatio final : public RatioEstimator {
+ public:
+  explicit MaclaurinRatio(const Spec& spec)
+      : RatioEstimator(spec),
+        kernel_(maclaurin_kernel_named(option(spec, "kernel"))),
+        degrees_(option(spec, "degrees")),
+        force_(option(spec, "force") == "on"),
+        pre_(pre_scaling_named(option(spec, "ppsbn"))) {
+    options_.direction = option(spec, "directions") == "gaussian" ? MaclaurinDirection::gaussian
+                                                                  : MaclaurinDirection::rademacher;
+    const std::string_view known = option(spec, "known");
+    options_.known = known == "linear" ? 2 : known == "constant" ? 1 : 0;
+    if (const auto text = option(spec, "max-degree"); text != "none")
+      options_.max_degree = static_cast<int>(parse_count("rmfa: max-degree", text, options_.known));
+    require(!options_.max_degree || *options_.max_degree < kMaxDegree,
+            "rmfa: max-degree = {}, must be below {}", options_.max_degree.value_or(0), kMaxDegree);
+    read_degrees();
+    read_post_scaling();
+    require(!center_keys() || std::isinf(kernel_.radius),
+            "rmfa: center=keys changes what kernel={} converges to; only exp does not see it", kernel_.name);
+    if (!depends_on_data()) map_ = MaclaurinMap(law_of({}));
+  }
+
+  const FeatureMap& map() const override { return map_; }
+  std::shared_ptr<const FeatureMap> map_on(const AttentionProblem& problem) const override {
+    return std::make_shared<MaclaurinMap>(law_on(problem));
+  }
+  bool nested() const override { return degrees_ != "fixed"; }
+
+  // The denominator is zero with positive probability.
+  bool has_moments() const override { return denominator().bounds_away_from_zero(); }
+  PostScaling post_scaling() const override { return post_; }
+  AttentionProblem transformed(const AttentionProblem& problem) const override {
+    return pre_scaled(problem, pre_);
+  }
+
+  void check(const AttentionProblem& problem) const override {
+    require_moments(law_on(problem), prepared(problem), "rmfa", force_);
+  }
+
+  std::string target_name() const override {
+    const bool softmax = std::isinf(kernel_.radius);
+    std::string name = softmax ? "softmax" : fmt::format("kernelised attention ({})", kernel_.name);
+    if (pre_ == PreScaling::none) return name;
+    name += fmt::format(" of ppSBN inputs ({})", option(spec(), "ppsbn"));
+    return post_.is_identity() ? name : name + fmt::format(", gamma={}, beta={}", post_.gamma, post_.beta);
+  }
+
+  Matrix target(const AttentionProblem& problem) const override {
+    const AttentionProblem seen = transformed(problem);
+    Matrix output =
+        std::isinf(kernel_.radius)
+            ? exact_attention(seen).output
+            : kernel_attention(seen, [this](double z, double, double) { return kernel_.value(z); }).output;
+    post_.apply(output);
+    return output;
+  }
+
+  std::unique_ptr<SamplerPlan> plan(const AttentionProblem& problem,
+                                    std::span<const AttentionEstimator* const> group,
+                                    const std::vector<Index>& counts, Precision precision) const override {
+    // The smallest count of a fixed allocation must hold every degree: better said here than by a thread.
+    if (!nested() && !counts.empty()) law_on(problem).weights(counts.front());
+    return RatioEstimator::plan(problem, group, counts, precision);
+  }
+
+  Index panel_width() const override { return 512; }
+  std::unique_ptr<DirectionSource<double>> directions(double, const AttentionProblem& problem,
+                                                      const std::vector<Index>& counts) const override {
+    return law_on(problem).directions<double>(problem.head_dim(), counts, panel_width());
+  }
+  std::unique_ptr<DirectionSource<float>> directions(float, const AttentionProblem& problem,
+                                                     const std::vector<Index>& counts) const override {
+    return law_on(problem).directions<float>(problem.head_dim(), counts, panel_width());
+  }
+
+ private:
+  void read_degrees() {
+    constexpr std::array<std::string_view, 4> kNames{"geometric", "poisson", "optimal", "fixed"};
+    require_known("value of rmfa: degrees =", degrees_, kNames);
+    p_ = parse_number("rmfa: p", option(spec(), "p"));
+    require(p_ == 2.0 || degrees_ == "geometric", "rmfa: p belongs to degrees=geometric, not to degrees={}",
+            degrees_);
+    const std::string_view lambda = option(spec(), "lambda");
+    require(lambda == "data" || degrees_ == "poisson",
+            "rmfa: lambda belongs to degrees=poisson, not to degrees={}", degrees_);
+    if (lambda != "data") lambda_ = parse_number("rmfa: lambda", lambda);
+    require(degrees_ != "fixed" || options_.max_degree,
+            "rmfa: degrees=fixed needs max-degree=T: every degree up to T has features of its own");
+  }
+
+  void read_post_scaling() {
+    post_.gamma = parse_number("rmfa: gamma", option(spec(), "gamma"));
+    post_.beta = parse_number("rmfa: beta", option(spec(), "beta"));
+    require(post_.is_identity() || pre_ != PreScaling::none,
+            "rmfa: gamma and beta are parameters of ppSBN; add ppsbn=paper or ppsbn=code");
+    require(post_.beta > 0.0, "rmfa: beta = {}, must be positive", post_.beta);
+  }
+
+  bool depends_on_data() const {
+    return degrees_ == "optimal" || degrees_ == "fixed" || (degrees_ == "poisson" && !lambda_);
+  }
+
+  // The pairs are looked at only by those laws that depend on them.
+  RandomMaclaurin law_of(const PairSample& pairs) const {
+    if (degrees_ == "poisson")
+      return {kernel_, poisson_degrees(lambda_ ? *lambda_ : best_lambda(pairs)), options_};
+    if (degrees_ == "optimal") return {kernel_, optimal_degrees(kernel_, pairs, options_), options_};
+    if (degrees_ == "fixed") return {kernel_, neyman_allocation(kernel_, pairs, options_), options_};
+    return {kernel_, geometric_degrees(p_), options_};
+  }
+  RandomMaclaurin law_on(const AttentionProblem& problem) const {
+    if (!depends_on_data()) return law_of({});
+    return law_of(sample_pairs(prepared(problem), options_.direction));
+  }
+
+  const MaclaurinKernel& kernel_;
+  MaclaurinOptions options_;
+  std::string degrees_;
+  double p_ = 2.0;
+  std::optional<double> lambda_;
+  bool force_;
+  PreScaling pre_;
+  PostScaling post_;
+  MaclaurinMap map_;
+};
+
+}  // namespace
+
+std::unique_ptr<AttentionEstimator> make_rmfa(const Spec& spec) {
+  return std::make_unique<MaclaurinRatio>(spec);
+}
+
+}  // namespace attngap

@@ -1,0 +1,91 @@
+#pragma once
+
+#include "estimators/attention_estimator.hpp"
+#include "estimators/decoding_state.hpp"
+#include "estimators/direction_source.hpp"
+#include "estimators/feature_map.hpp"
+
+#include <memory>
+#include <vector>
+
+namespace attngap {
+
+/// The ratio estimator of random features, biased although its kernel estimate is not:
+///
+///   o(q) = Σ_j φ(q)·φ(k_j) v_j / Σ_j φ(q)·φ(k_j)
+///
+/// What differs between RFA, Performer and RMFA is the feature map and where its directions come from. The
+/// option center=keys takes the mean key from all keys, which leaves softmax unchanged but not its estimate.
+class RatioEstimator : public AttentionEstimator {
+ public:
+  explicit RatioEstimator(Spec spec);
+
+  /// The feature map, for its shape and name. Where its law depends on the data, its moments are those of
+  /// `map_on` only.
+  virtual const FeatureMap& map() const = 0;
+
+  /// The feature map with the law it has on this problem, for moments: shared, and independent of the
+  /// estimator's lifetime only where the law depends on the data.
+  virtual std::shared_ptr<const FeatureMap> map_on(const AttentionProblem& problem) const;
+
+  bool center_keys() const { return center_keys_; }
+
+  /// Whether the features of a count are the first features of a larger one with the same weights, so that
+  /// one pass yields all counts.
+  virtual bool nested() const { return true; }
+
+  Index dimension(Index draws) const override { return draws * map().per_direction(); }
+  DenominatorPolicy denominator() const override { return denominator_; }
+  KeyWeights key_weights(const AttentionProblem& problem, Index query, Index draws,
+                         const StreamAddress& address) const override;
+
+  Matrix key_covariance(const AttentionProblem& problem, Index query) const override;
+
+  /// The inputs the features see: by default the given ones. The target is exact attention of these.
+  virtual AttentionProblem transformed(const AttentionProblem& problem) const { return problem; }
+
+  /// Transformed, and with centred keys where the estimator centres them.
+  AttentionProblem prepared(const AttentionProblem& problem) const;
+
+  /// ln u_j of weights u_j that multiply each key's features and the target's kernel; empty for none.
+  virtual Vector log_key_weights(const AttentionProblem&) const { return {}; }
+
+  std::unique_ptr<SamplerPlan> plan(const AttentionProblem& problem,
+                                    std::span<const AttentionEstimator* const> group,
+                                    const std::vector<Index>& counts, Precision precision) const override;
+
+  /// How many directions are evaluated together.
+  virtual Index panel_width() const = 0;
+
+  /// Draws for the panels of `counts`, in the precision of the tag, under the law of this problem.
+  virtual std::unique_ptr<DirectionSource<double>> directions(double tag, const AttentionProblem& problem,
+                                                              const std::vector<Index>& counts) const = 0;
+  virtual std::unique_ptr<DirectionSource<float>> directions(float tag, const AttentionProblem& problem,
+                                                             const std::vector<Index>& counts) const = 0;
+
+  /// An empty state with the directions of the draw at `address`, to be fed rows of `prepared(problem)` times
+  /// √scale. It equals the causal pass to rounding. The estimator must outlive it.
+  DecodingState decoding_state(const AttentionProblem& problem, const std::vector<Index>& counts,
+                               const StreamAddress& address) const;
+
+ private:
+  // log_key_weights of the visible keys, relative to the largest: zeros without any.
+  Vector key_factors(const AttentionProblem& problem, Index query) const;
+
+  bool center_keys_;
+  DenominatorPolicy denominator_;
+};
+
+/// `rfa`: trigonometric or arccos features (Peng et al. 2021). Keys: kernel, normalize, sigma, gate,
+/// projection, center, denominator.
+std::unique_ptr<AttentionEstimator> make_rfa(const Spec& spec);
+
+/// `performer`: positive, hyperbolic or regularised features (Choromanski et al. 2021). Keys: features,
+/// projection, center, denominator.
+std::unique_ptr<AttentionEstimator> make_performer(const Spec& spec);
+
+/// `rmfa`: random Maclaurin features (Guo et al. 2024). Keys: kernel, directions, degrees, p, lambda, known,
+/// max-degree, ppsbn, gamma, beta, force, center, denominator.
+std::unique_ptr<AttentionEstimator> make_rmfa(const Spec& spec);
+
+}  // namespace attngap

@@ -1,0 +1,26 @@
+#pragma once
+
+namespace attngap {
+
+/// Kummer's ₁F₁(d; d/2; z), the pair moment of two orthogonal Gaussian directions at z = |x+y|²/2.
+///
+/// For even d the terminating form e^z ₁F₁(−d/2; d/2; −z): a sum of positive terms for z ≥ 0, a Laguerre
+/// polynomial by its stable recurrence for z < 0. For odd d the series for z ≥ 0, Boost.Math for z < 0.
+/// Throws BadInput unless d ≥ 1 and z is finite.
+double kummer_pair_moment(int d, double z);
+
+/// ₀F₁(; b; z) for b > 0, z ≥ 0 (Boost.Math).
+double hypergeometric_0f1(double b, double z);
+
+/// Bessel functions J₀(x) and I₀(x) for x ≥ 0; I₀ is infinite beyond the range of a double (Boost.Math).
+double bessel_j0(double x);
+double bessel_i0(double x);
+
+/// Li₂(x) = Σ_{n≥1} xⁿ/n² for |x| ≤ 1.
+double dilogarithm(double x);
+
+/// ₂F₁(−½, −½; 1; x) = Σ_n binom(½, n)² xⁿ for |x| ≤ 1: the perimeter of an ellipse over π(a + b) at x = ((a
+/// − b)/(a + b))².
+double ellipse_series(double x);
+
+}  // namespace attngap
