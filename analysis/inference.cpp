@@ -1,0 +1,81 @@
+#include "analysis/inference.hpp"
+
+#include "analysis/moments.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <boost/math/distributions/students_t.hpp>
+
+namespace attngap {
+namespace {
+
+constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
+constexpr double kTwoSided95 = 0.975;
+
+Estimated symmetric(double value, double std_error, double freedom) {
+  const double half = student_t_quantile(kTwoSided95, freedom) * std_error;
+  return {value, std_error, value - half, value + half};
+}
+
+}  // namespace
+
+double student_t_quantile(double p, double freedom) {
+  if (!(freedom >= 1.0)) return kUndefined;
+  return boost::math::quantile(boost::math::students_t(freedom), p);
+}
+
+Estimated mean_with_interval(std::span<const double> numbers) {
+  Moments moments;
+  for (const double x : numbers) moments.add(x);
+  return symmetric(moments.mean(), moments.standard_error_of_mean(),
+                   static_cast<double>(numbers.size()) - 1.0);
+}
+
+Estimated jackknife_interval(double value, std::span<const double> leave_one_out) {
+  Moments moments;
+  for (const double theta : leave_one_out) moments.add(theta);
+  const auto groups = static_cast<double>(leave_one_out.size());
+  const double std_error = (groups - 1.0) * moments.standard_error_of_mean();
+  return symmetric(value, std_error, groups - 1.0);
+}
+
+double sorted_quantile(std::span<const double> sorted, double p) {
+  if (sorted.empty() || std::isnan(p)) return kUndefined;
+  const double place = std::clamp(p, 0.0, 1.0) * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(place);
+  const double rest = place - static_cast<double>(below);
+  if (rest == 0.0 || sorted[below] == sorted[below + 1]) return sorted[below];
+  return sorted[below] + rest * (sorted[below + 1] - sorted[below]);
+}
+
+Estimated clustered_quantile(std::span<const double> numbers, std::size_t cluster_size, double p) {
+  return clustered_quantiles(numbers, cluster_size, {&p, 1}).front();
+}
+
+std::vector<Estimated> clustered_quantiles(std::span<const double> numbers, std::size_t cluster_size,
+                                           std::span<const double> ps) {
+  std::vector<double> sorted(numbers.begin(), numbers.end());
+  std::sort(sorted.begin(), sorted.end());
+  std::vector<Estimated> quantiles;
+  std::vector<double> fraction_below;
+  for (const double p : ps) {
+    const double value = sorted_quantile(sorted, p);
+    fraction_below.clear();
+    for (std::size_t first = 0; first < numbers.size(); first += cluster_size) {
+      const auto cluster = numbers.subspan(first, cluster_size);
+      const auto below = std::count_if(cluster.begin(), cluster.end(), [&](double x) { return x <= value; });
+      fraction_below.push_back(static_cast<double>(below) / static_cast<double>(cluster_size));
+    }
+    const Estimated level = mean_with_interval(fraction_below);
+    const double half = 0.5 * (level.high - level.low);
+    quantiles.push_back(
+        {value,
+         0.5 * (sorted_quantile(sorted, p + level.std_error) - sorted_quantile(sorted, p - level.std_error)),
+         sorted_quantile(sorted, p - half), sorted_quantile(sorted, p + half)});
+  }
+  return quantiles;
+}
+
+}  // namespace attngap

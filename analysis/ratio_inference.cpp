@@ -1,0 +1,76 @@
+#include "analysis/ratio_inference.hpp"
+
+#include "estimators/error.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <vector>
+
+namespace attngap {
+namespace {
+
+constexpr double kTwoSided95 = 0.975;
+
+// Means of the pairs, and the sample covariances of the means (divided by n).
+struct PairMeans {
+  double n, x, y, xx, xy, yy;
+};
+
+PairMeans means_of(std::span<const double> y, std::span<const double> x) {
+  require(x.size() == y.size() && x.size() >= 2,
+          "ratio of means: {} numerators and {} denominators, must be as many and at least 2", y.size(),
+          x.size());
+  const auto n = static_cast<double>(x.size());
+  PairMeans m{
+      n, std::accumulate(x.begin(), x.end(), 0.0) / n, std::accumulate(y.begin(), y.end(), 0.0) / n, 0, 0, 0};
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    m.xx += (x[i] - m.x) * (x[i] - m.x);
+    m.xy += (x[i] - m.x) * (y[i] - m.y);
+    m.yy += (y[i] - m.y) * (y[i] - m.y);
+  }
+  for (double* sum : {&m.xx, &m.xy, &m.yy}) *sum /= n * (n - 1);
+  return m;
+}
+
+double delta_error(const PairMeans& m) {
+  const double ratio = m.y / m.x;
+  return std::sqrt(std::max(0.0, m.yy - 2 * ratio * m.xy + ratio * ratio * m.xx)) / std::abs(m.x);
+}
+
+}  // namespace
+
+Estimated ratio_delta(std::span<const double> y, std::span<const double> x) {
+  const PairMeans m = means_of(y, x);
+  const double ratio = m.y / m.x, error = delta_error(m);
+  const double half = student_t_quantile(kTwoSided95, m.n - 1) * error;
+  return {ratio, error, ratio - half, ratio + half};
+}
+
+Estimated ratio_jackknife(std::span<const double> y, std::span<const double> x) {
+  const PairMeans m = means_of(y, x);
+  std::vector<double> without;
+  double mean = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    without.push_back((m.n * m.y - y[i]) / (m.n * m.x - x[i]));
+    mean += without.back() / m.n;
+  }
+  return jackknife_interval(m.n * m.y / m.x - (m.n - 1) * mean, without);
+}
+
+FiellerInterval ratio_fieller(std::span<const double> y, std::span<const double> x) {
+  const PairMeans m = means_of(y, x);
+  const double t2 = std::pow(student_t_quantile(kTwoSided95, m.n - 1), 2);
+  // a θ² − 2bθ + c ≤ 0
+  const double a = m.x * m.x - t2 * m.xx, b = m.x * m.y - t2 * m.xy, c = m.y * m.y - t2 * m.yy;
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  FiellerInterval result{{m.y / m.x, delta_error(m), -kInfinity, kInfinity}, a > 0};
+  if (!result.bounded) return result;
+  const double root = std::sqrt(std::max(0.0, b * b - a * c));
+  result.ratio.low = (b - root) / a;
+  result.ratio.high = (b + root) / a;
+  return result;
+}
+
+}  // namespace attngap
