@@ -1,0 +1,37 @@
+#include "experiments/experiment_table.hpp"
+
+#include "estimators/names.hpp"
+#include "experiments/control_variates_run.hpp"
+#include "experiments/gap_run.hpp"
+
+#include <array>
+#include <vector>
+
+namespace attngap {
+namespace {
+
+constexpr std::array kExperiments{
+    NamedExperiment{"gap-vs-features", "distance from exact attention against the number of directions m",
+                    "256", &run_gap_vs_features},
+    NamedExperiment{"control-variates",
+                    "bias, variance and MSE of every coefficient policy: from RFA over EVA to softmax", "16",
+                    &run_control_variates},
+};
+
+}  // namespace
+
+std::span<const NamedExperiment> experiment_table() {
+  return kExperiments;
+}
+
+const NamedExperiment& experiment_named(std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const NamedExperiment& row : kExperiments) {
+    if (row.name == name) return row;
+    names.push_back(row.name);
+  }
+  require_known("experiment", name, names);
+  return kExperiments.front();
+}
+
+}  // namespace attngap

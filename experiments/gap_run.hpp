@@ -1,0 +1,28 @@
+#pragma once
+
+#include "analysis/gap_statistics.hpp"
+#include "experiments/cell_runner.hpp"
+#include "experiments/data_source.hpp"
+
+namespace attngap {
+
+/// The gap of every estimator from its target at every count m, on every head: experiment `gap-vs-features`.
+/// One cell a head, one series an estimator and count.
+RunOutcome run_gap_vs_features(const RunSpec& spec, RunStore& store, const RunControl& control);
+
+/// Loads the head of a cell at the queries the specification asks for; sets `name`.
+AttentionProblem load_problem(const RunSpec& spec, std::int64_t cell, std::string& name);
+
+/// What an error is measured against: the estimator's own target, or softmax when the specification says so.
+std::string target_name(const RunSpec& spec, const AttentionEstimator& estimator);
+Matrix target_of(const RunSpec& spec, const AttentionEstimator& estimator, const AttentionProblem& problem);
+
+/// Throws BadInput unless these are the blocks the replicates of `row` were cut into, as a damaged store may
+/// not give them back.
+void require_gap_blocks(const ResultRow& row, const Matrix& exact,
+                        const std::vector<std::vector<double>>& blocks);
+
+/// Appends one row a metric to `rows`; `row` has everything but metric, numbers and status.
+void append_metrics(std::vector<ResultRow>& rows, ResultRow row, const std::vector<Metric>& metrics);
+
+}  // namespace attngap

@@ -1,0 +1,54 @@
+#pragma once
+
+#include "estimators/attention_estimator.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace attngap {
+
+/// What a run measures: everything that decides its numbers, and nothing that does not (threads, formats,
+/// output).
+struct RunSpec {
+  std::string experiment;
+  std::vector<std::string> data;        ///< arguments of --data, one cell each
+  std::vector<std::string> estimators;  ///< canonical specifications, in the order of the table
+  std::vector<Index> features;          ///< counts m, increasing
+  std::int64_t replicates = 64;
+  Index queries = 256;  ///< measured queries a head; 0 for all
+  std::uint64_t seed = 1;
+  Precision precision = Precision::float64;
+  bool against_softmax =
+      false;  ///< errors against softmax of the given inputs, not the estimator's own target
+
+  /// Throws BadInput naming the option, its value and the rule.
+  void validate() const;
+
+  /// The specification as JSON text; equal specifications give equal text.
+  std::string text(const std::vector<std::string>& data_hashes) const;
+};
+
+/// Throws BadInput unless these are counts m: at least one, each at least 1, increasing, of a size that is
+/// ever drawn.
+void require_increasing(const std::vector<Index>& features);
+
+/// Makes the estimators of `names`, the baselines `zero` and `mean-value` among them, each once, in the order
+/// of the table; so that the order on the command line decides nothing. Throws BadInput on a name that cannot
+/// be made.
+std::vector<std::unique_ptr<AttentionEstimator>> make_estimators(const std::vector<std::string>& names);
+
+/// How replicates are cut into blocks that are drawn, stored and merged as one: at most 16, as equal as
+/// possible.
+struct ReplicateBlocks {
+  explicit ReplicateBlocks(std::int64_t replicates);
+  std::int64_t count() const { return count_; }
+  std::int64_t first(std::int64_t block) const { return block * replicates_ / count_; }
+
+ private:
+  std::int64_t replicates_;
+  std::int64_t count_;
+};
+
+}  // namespace attngap

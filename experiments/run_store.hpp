@@ -1,0 +1,80 @@
+#pragma once
+
+#include "experiments/result_row.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace attngap {
+
+/// What a block of replicates left behind: one row of doubles per series (an estimator at a count).
+struct BlockRecord {
+  std::int64_t cell = 0;
+  std::int64_t block = 0;
+  std::vector<std::vector<double>> series;
+  double seconds = 0.0;
+};
+
+/// What a cell cost.
+struct CellTiming {
+  std::string data;
+  std::int64_t replicates = 0;
+  double exact_seconds = 0.0;  ///< exact attention and other targets
+  double draw_seconds = 0.0;   ///< all draws with their statistics, summed over threads
+};
+
+/// The truth of a run: `run.sqlite` in its directory (SQLite, WAL).
+///
+/// A block is committed in one transaction before it counts; the rows of a cell replace its blocks in
+/// another. A process killed at any moment loses at most the blocks it was working on. One process writes at
+/// a time (a lock file says so); any number may read.
+class RunStore {
+ public:
+  /// Opens or creates the run of this specification in `directory`. Throws BadInput when the directory cannot
+  /// be written, holds a run of another specification, another process's run, or a file that is not ours or
+  /// damaged; the place is then left as it was found.
+  static RunStore open_or_create(const std::filesystem::path& directory, const std::string& specification);
+
+  /// Opens an existing run to read. Throws BadInput when there is none, or it is not ours or damaged.
+  static RunStore open_existing(const std::filesystem::path& directory);
+
+  RunStore(RunStore&&) noexcept;
+  RunStore& operator=(RunStore&&) noexcept;
+  ~RunStore();
+
+  std::string specification() const;
+
+  /// Whether the rows of a cell are in.
+  bool cell_finished(std::int64_t cell) const;
+  std::set<std::int64_t> finished_blocks(std::int64_t cell) const;
+  void commit_block(const BlockRecord& record);
+
+  /// One series of a cell, its blocks in order.
+  std::vector<std::vector<double>> series(std::int64_t cell, std::int64_t series) const;
+
+  /// Seconds of all blocks of a cell.
+  double block_seconds(std::int64_t cell) const;
+
+  /// Replaces the blocks of a cell by its rows.
+  void finish_cell(std::int64_t cell, const std::vector<ResultRow>& rows, const CellTiming& timing);
+
+  /// Once all cells are finished: gives the disk back what forgotten blocks took, and leaves write-ahead
+  /// logging, so that the run is one file that can be read where nothing can be written. Does nothing when
+  /// there is nothing to do, no room to work in, or a reader in the way.
+  void compact();
+
+  /// All rows of finished cells, in order of cells.
+  std::vector<ResultRow> rows() const;
+  std::vector<CellTiming> timings() const;
+
+ private:
+  class Impl;
+  explicit RunStore(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace attngap

@@ -1,0 +1,155 @@
+#include "estimators/error.hpp"
+#include "experiments/data_source.hpp"
+#include "experiments/experiment_table.hpp"
+#include "experiments/memory_need.hpp"
+#include "experiments/result_table.hpp"
+#include "experiments/verb.hpp"
+#include "experiments/verb_options.hpp"
+#include "plots/figures.hpp"
+
+#include <csignal>
+
+#include <nlohmann/json.hpp>
+
+namespace attngap {
+namespace {
+
+std::atomic<bool> interrupted{false};
+
+// The first Ctrl-C asks the draws to stop; the second finds the default handler.
+extern "C" void stop_at_next_replicate(int signal) {
+  interrupted = true;
+  std::signal(signal, SIG_DFL);
+}
+
+std::vector<std::string> experiment_names() {
+  std::vector<std::string> names;
+  for (const NamedExperiment& row : experiment_table())
+    names.push_back(fmt::format("  {:<18} {}", row.name, row.meaning));
+  return names;
+}
+
+RunSpec read_spec(const VerbOptions& options) {
+  const auto experiments = options.list("experiment");
+  require(!experiments.empty(),
+          "which experiment? name it right after run; `attngap list experiments` shows them");
+  RunSpec spec;
+  spec.experiment = experiment_named(experiments.front()).name;
+  spec.data = options.list("data");
+  spec.features = options.features();
+  spec.replicates = parse_count("--replicates", options.text("replicates"));
+  spec.queries = options.queries(experiment_named(spec.experiment).default_queries);
+  spec.seed = options.seed();
+  spec.precision = options.precision();
+  constexpr std::array<std::string_view, 2> kAgainst{"target", "softmax"};
+  require_known("--against", options.text("against"), kAgainst);
+  spec.against_softmax = options.text("against") == "softmax";
+  std::vector<std::string> estimators;
+  for (const std::string& written : options.list("estimators"))
+    estimators.push_back(options.estimator(written));
+  spec.estimators = estimators;
+  spec.validate();
+  spec.estimators.clear();
+  for (const auto& estimator : make_estimators(estimators))
+    spec.estimators.push_back(estimator->spec().text());
+  return spec;
+}
+
+// Reads every head once before anything is written, so that a bad one is found now and not after an hour.
+std::vector<std::string> check_data(const RunSpec& spec, int threads) {
+  const auto estimators = make_estimators(spec.estimators);
+  std::vector<std::string> hashes;
+  std::vector<std::string> names;
+  for (const std::string& argument : spec.data) {
+    const Dataset dataset = load_dataset(argument);
+    require_run_fits(spec, dataset.problem, threads);
+    for (const auto& estimator : estimators)
+      estimator->check(spec.queries == 0 ? dataset.problem : sample_queries(dataset.problem, spec.queries));
+    for (const std::string& other : names)
+      require(other != dataset.name, "--data: two heads are called {}; give one a name with name=…", other);
+    names.push_back(dataset.name);
+    hashes.push_back(dataset.content_hash);
+  }
+  return hashes;
+}
+
+void write_results(const std::filesystem::path& directory, const RunSpec& spec, const RunStore& store) {
+  write_whole_file(directory / "results.csv", rows_as_csv(store.rows()));
+  write_whole_file(directory / "timings.csv", timings_as_csv(store.timings()));
+  nlohmann::ordered_json provenance;
+  provenance["attngap"] = ATTNGAP_VERSION;
+  provenance["git"] = ATTNGAP_GIT_REVISION;
+  provenance["compiler"] = ATTNGAP_COMPILER;
+  provenance["flags"] = ATTNGAP_FLAGS;
+  provenance["seed"] = spec.seed;
+  provenance["specification"] = nlohmann::ordered_json::parse(store.specification());
+  write_whole_file(directory / "run.json", provenance.dump(2) + "\n");
+}
+
+// The gap at the largest count, a line an estimator and head.
+void print_summary(const RunSpec& spec, const std::vector<ResultRow>& rows) {
+  std::string head;
+  for (const ResultRow& row : rows) {
+    const bool last = row.draws == 0 || row.draws == spec.features.back();
+    if (row.metric != "median_relative_error" || !last) continue;
+    if (row.data != head)
+      fmt::print("\n{}: {} keys, d = {}, {} queries\n  {:<44} {:>6}  median |error|/|exact|\n", row.data,
+                 row.length, row.head_dim, row.queries, "estimator", "m");
+    head = row.data;
+    const bool coupled = !row.projection.empty() && row.projection != "iid";
+    fmt::print("  {:<44} {:>6}  {:.4g} ± {:.2g}\n", row.estimator + (coupled ? ", " + row.projection : ""),
+               row.draws == 0 ? std::string("-") : fmt::format("{}", row.draws), row.value, row.std_error);
+  }
+}
+
+}  // namespace
+
+int verb_run(const std::vector<std::string>& arguments) {
+  VerbOptions options(
+      "run EXPERIMENT --data F… --estimators E… --out DIR",
+      fmt::format("Measures, stores every finished block in DIR/run.sqlite, and writes DIR/results.csv and "
+                  "DIR/figures.\nThe same command on the same DIR resumes an interrupted run; the "
+                  "numbers do not depend on --threads.\n\nexperiments:\n{}",
+                  fmt::join(experiment_names(), "\n")));
+  options.positional("experiment", 1);
+  options.add("out", "", "directory of the run; made if absent, resumed if it holds the same run");
+  options.add_shared({"data", "force", "estimators", "features", "replicates", "queries", "seed", "precision",
+                      "against", "threads", "formats", "quiet", "json"});
+  if (!options.parse(arguments)) return kDone;
+
+  const RunSpec spec = read_spec(options);
+  require(options.given("out"), "--out is missing; give a directory for the results");
+  const std::filesystem::path directory = options.text("out");
+  const auto formats = options.formats();
+  const int threads = options.threads();
+  const bool quiet = options.flag("quiet") || options.flag("json");
+  const std::string text = spec.text(check_data(spec, threads));
+
+  RunStore store = RunStore::open_or_create(directory, text);
+  std::signal(SIGINT, &stop_at_next_replicate);
+  std::signal(SIGTERM, &stop_at_next_replicate);
+  RunOutcome outcome;
+  {
+    Progress progress("draws", spec.replicates * static_cast<std::int64_t>(spec.data.size()), quiet);
+    outcome = experiment_named(spec.experiment).run(spec, store, {threads, &progress, &interrupted});
+  }
+  if (outcome == RunOutcome::interrupted) {
+    fmt::print(stderr,
+               "attngap: interrupted; what is finished is kept. Run the same command again to resume.\n");
+    return kInterrupted;
+  }
+  write_results(directory, spec, store);
+  const auto rows = store.rows();
+  const auto messages =
+      formats.empty() ? std::vector<std::string>{} : draw_figures(rows, directory / "figures", formats);
+  if (options.flag("json")) fmt::print("{}", rows_as_json(rows));
+  if (quiet) return kDone;
+  print_summary(spec, rows);
+  fmt::print("\nresults  {}\nfigures  {}\n", (directory / "results.csv").string(),
+             (directory / "figures").string());
+  for (const std::string& message : messages)
+    if (!std::filesystem::exists(message)) fmt::print("{}\n", message);
+  return kDone;
+}
+
+}  // namespace attngap
