@@ -1,0 +1,360 @@
+#include "plots/gnuplot_script.hpp"
+
+#include "plots/axes.hpp"
+#include "plots/layout.hpp"
+#include "plots/placement.hpp"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <set>
+
+#include <fmt/format.h>
+
+namespace attngap {
+namespace {
+
+// Okabe and Ito's colours without the yellow, which is lost on white. In black and white the dash and the
+// shape tell series apart; the three lists have different lengths, so combinations repeat late.
+constexpr std::array kColours{"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"};
+constexpr std::array kDashes{"1", "'-'", "'.'", "'-.'", "'_'"};
+constexpr std::array kShapes{7, 4, 9, 12, 5, 8, 6, 13, 10, 2, 1};
+constexpr std::array kBaselineDashes{"(6,3)", "(2,3)", "(9,3,2,3)"};
+constexpr const char* kGrey = "#707070";
+
+// The formats differ only in how many of their units make a point (1/72 inch).
+constexpr double kSvgUnits = 96.0 / 72;   // CSS pixels
+constexpr double kPngUnits = 300.0 / 72;  // print resolution; the terminal takes fonts in units of 1/96 inch
+
+std::string literal(const std::string& text) {
+  std::string result = "'";
+  for (const char c : text) {
+    if (c == '\'') result += '\'';  // gnuplot's single quotes know no other escape
+    result += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+  }
+  return result + "'";
+}
+
+std::string literal_lines(const std::vector<std::string>& lines) {
+  std::vector<std::string> parts;
+  for (const auto& line : lines) parts.push_back(literal(line));
+  return parts.empty() ? "''" : fmt::format("{}", fmt::join(parts, ".\"\\n\"."));
+}
+
+std::string style_line(std::size_t style, bool small) {
+  return fmt::format(
+      "set style line {} linecolor rgb '{}' linewidth {} dashtype {} pointtype {} pointsize {}\n", style + 1,
+      kColours[style % kColours.size()], small ? 1 : 1.3, kDashes[style % kDashes.size()],
+      kShapes[style % kShapes.size()], small ? 0.4 : 0.55);
+}
+
+// A sentence of the drawing part: everything there is inside the loop over formats.
+void say(std::string& script, const std::string& line) {
+  script += "  " + line + "\n";
+}
+
+// Text at a place of the page; both in points.
+std::string page_label(const Layout& layout, const std::string& text, double x, double y,
+                       const std::string& how) {
+  return fmt::format("set label {} at screen {:.5f},{:.5f} noenhanced {}", text, x / layout.width,
+                     y / layout.height, how);
+}
+
+std::string terminals(const Layout& layout, const std::string& name,
+                      const std::vector<std::string>& formats) {
+  std::string script;
+  for (const auto& format : formats) {
+    std::string terminal;
+    if (format == "svg") {
+      terminal =
+          fmt::format("svg size {:.0f},{:.0f} font typeface.',{:.4g}' linewidth 1.2 background '#ffffff'",
+                      layout.width * kSvgUnits, layout.height * kSvgUnits, layout.font * kSvgUnits);
+    } else if (format == "png") {
+      terminal =
+          fmt::format("pngcairo size {:.0f},{:.0f} font typeface.',{:.4g}' fontscale {:.4g} linewidth 3.5",
+                      layout.width * kPngUnits, layout.height * kPngUnits, layout.font, kPngUnits * 72 / 96) +
+          " pointscale 4";
+    } else {
+      terminal = fmt::format(
+          "pdfcairo size {:.4f}in,{:.4f}in font typeface.',{:.4g}' fontscale 0.75 linewidth 1.8 "
+          "pointscale 0.9",
+          layout.width / 72, layout.height / 72, layout.font);
+    }
+    say(script, fmt::format("if (format eq '{}') {{ set terminal {}; set output {} }}", format, terminal,
+                            literal("./" + name + "." + format)));
+  }
+  return script;
+}
+
+std::string tick_list(const std::vector<Tick>& ticks) {
+  std::vector<std::string> parts;
+  for (const auto& tick : ticks) {
+    parts.push_back(
+        fmt::format("{} {:.10g}{}", literal(tick.label), tick.at, tick.label.empty() ? " 1" : ""));
+  }
+  return fmt::format("({})", fmt::join(parts, ", "));
+}
+
+// Draws one panel of a figure; `first_row` is where the panel's rows begin in the data file.
+class PanelScript {
+ public:
+  PanelScript(const Figure& figure, const Layout& layout, std::size_t index, std::size_t first_row)
+      : figure_(figure),
+        layout_(layout),
+        panel_(figure.panels[index]),
+        box_(layout.frames[index]),
+        index_(index),
+        row_(first_row),
+        x_(x_range(panel_)),
+        y_(panel_.y_range ? *panel_.y_range : y_range({&panel_, 1})) {}
+
+  std::string text() {
+    axes();
+    titles();
+    baselines();
+    guides();
+    curves();
+    say(script_, "unset label; unset arrow");
+    return script_;
+  }
+
+ private:
+  bool at_left() const { return !figure_.small_multiples || index_ % layout_.columns == 0; }
+  bool at_bottom() const {
+    return !figure_.small_multiples || index_ + layout_.columns >= figure_.panels.size();
+  }
+
+  void axes() {
+    say(script_, fmt::format("set lmargin at screen {:.5f}; set rmargin at screen {:.5f}",
+                             box_.left / layout_.width, (box_.left + box_.width) / layout_.width));
+    say(script_, fmt::format("set bmargin at screen {:.5f}; set tmargin at screen {:.5f}",
+                             box_.bottom / layout_.height, (box_.bottom + box_.height) / layout_.height));
+    say(script_, fmt::format("set {} x; set {} y", panel_.log_x ? "logscale" : "nologscale",
+                             panel_.log_y ? "logscale" : "nologscale"));
+    say(script_, fmt::format("bottom = {:.6g}; top = {:.6g}; lowest = {}", y_.low, y_.high,
+                             panel_.log_y ? "0" : "-1e300"));
+    say(script_, fmt::format("set xrange [{:.6g}:{:.6g}]; set yrange [bottom:top]", x_.low, x_.high));
+    auto across = x_ticks(panel_, std::max<std::size_t>(2, static_cast<std::size_t>(box_.width / 26)));
+    if (!at_bottom()) blank(across);
+    say(script_, "set xtics nomirror " + tick_list(across));
+    if (panel_.log_y) {
+      auto up = log_ticks(y_);
+      if (!at_left()) blank(up);
+      say(script_, "set ytics nomirror " + tick_list(up));
+    } else {
+      say(script_, at_left() ? "set ytics nomirror autofreq; set format y '%g'"
+                             : "set ytics nomirror autofreq; set format y ''");
+    }
+  }
+
+  // A label of one blank keeps the mark a major one.
+  static void blank(std::vector<Tick>& ticks) {
+    for (auto& tick : ticks) {
+      if (!tick.label.empty()) tick.label = " ";
+    }
+  }
+
+  void titles() {
+    const double middle = box_.left + box_.width / 2;
+    const double line = 10;
+    double above = box_.bottom + box_.height + 7;
+    const auto& note = layout_.notes[index_];
+    for (auto text = note.rbegin(); text != note.rend(); ++text, above += line) {
+      say(script_, page_label(layout_, literal(*text), middle, above, "center textcolor rgb grey"));
+    }
+    if (!panel_.title.empty())
+      say(script_, page_label(layout_, literal(panel_.title), middle, above, "center"));
+    if (figure_.small_multiples) return;
+    say(script_,
+        page_label(layout_, literal(panel_.x_title), middle, box_.bottom - layout_.x_title_drop, "center"));
+    const auto room = static_cast<std::size_t>(box_.height / text_width("x", 0.9 * layout_.font));
+    say(script_,
+        page_label(layout_, literal_lines(wrapped(panel_.y_title, room)), box_.left - layout_.y_title_shift,
+                   box_.bottom + box_.height / 2, "center rotate by 90"));
+  }
+
+  void baselines() {
+    std::vector<double> heights;
+    std::vector<std::string> labels;
+    for (std::size_t b = 0; b < panel_.baselines.size(); ++b) {
+      const auto& baseline = panel_.baselines[b];
+      if (!drawable(baseline.y, panel_.log_y)) continue;
+      say(script_, fmt::format("set arrow from graph 0,first {0:.6g} to graph 1,first {0:.6g} nohead back "
+                               "linecolor rgb grey linewidth 1 dashtype {1}",
+                               baseline.y, kBaselineDashes[b % kBaselineDashes.size()]));
+      heights.push_back(box_.bottom + box_.height * fraction(baseline.y, y_, panel_.log_y));
+      labels.push_back(baseline.label);
+    }
+    if (figure_.small_multiples) return;
+    heights = spread(heights, layout_.font + 1, box_.bottom, box_.bottom + box_.height);
+    for (std::size_t b = 0; b < labels.size(); ++b) {
+      say(script_, page_label(layout_, literal(labels[b]), box_.left + box_.width + 4, heights[b],
+                              "left textcolor rgb grey"));
+    }
+  }
+
+  void guides() {
+    std::vector<double> widths;
+    for (const auto& guide : panel_.guides) widths.push_back(text_width(guide.label, layout_.font));
+    const auto lines = place_guides(panel_, {box_.width, box_.height, x_, y_}, widths);
+    for (std::size_t g = 0; g < lines.size(); ++g) {
+      if (!lines[g]) continue;
+      const auto& line = *lines[g];
+      say(script_, fmt::format("set arrow from {:.6g},{:.6g} to {:.6g},{:.6g} nohead linecolor rgb grey "
+                               "linewidth 0.8",
+                               line.x0, line.y0, line.x1, line.y1));
+      say(script_,
+          fmt::format(
+              "set label {} at {:.6g},{:.6g} offset character 0.5,0 left noenhanced textcolor rgb grey",
+              literal(panel_.guides[g].label), line.x1, line.y1));
+    }
+  }
+
+  // Bands first, so that no band lies over a curve.
+  void curves() {
+    std::vector<std::string> bands{"NaN notitle"};  // a plot command needs something to plot
+    std::vector<std::string> lines;
+    for (const auto& series : panel_.series) {
+      std::size_t shown = 0;
+      for (std::size_t i = 0; i < std::min(series.x.size(), series.y.size()); ++i) {
+        shown += drawable(series.x[i], panel_.log_x) && drawable(series.y[i], panel_.log_y) ? 1 : 0;
+      }
+      const std::string rows = fmt::format("data skip 1 every ::{}::{}", row_, row_ + series.x.size() - 1);
+      row_ += series.x.size();
+      if (shown == 0) continue;
+      const std::string edges = "(edge(column(5))):(edge(column(6)))";
+      if (!series.low.empty() && shown == 1) {
+        lines.push_back(fmt::format("{} using 3:4:{} with yerrorbars linestyle {} dashtype 1 notitle", rows,
+                                    edges, series.style + 1));
+      } else if (!series.low.empty()) {
+        bands.push_back(
+            fmt::format("{} using 3:{} with filledcurves linestyle {} fillstyle transparent solid band_alpha "
+                        "noborder notitle",
+                        rows, edges, series.style + 1));
+        for (const int edge : {5, 6}) {
+          bands.push_back(
+              fmt::format("{} using 3:{} with lines linestyle {} dashtype 1 linewidth band_edge notitle",
+                          rows, edge, series.style + 1));
+        }
+      }
+      lines.push_back(
+          fmt::format("{} using 3:4 with linespoints linestyle {} notitle", rows, series.style + 1));
+    }
+    bands.insert(bands.end(), lines.begin(), lines.end());
+    say(script_, fmt::format("plot {}", fmt::join(bands, ", \\\n    ")));
+  }
+
+  const Figure& figure_;
+  const Layout& layout_;
+  const Panel& panel_;
+  const Box& box_;
+  std::size_t index_;
+  std::size_t row_;
+  Range x_;
+  Range y_;
+  std::string script_;
+};
+
+std::string page_titles(const Figure& figure, const Layout& layout) {
+  std::string script;
+  double y = layout.title_top - 5;
+  for (const auto& line : layout.title) {
+    say(script, page_label(layout, literal(line), layout.width / 2, y,
+                           fmt::format("center font typeface.sprintf(',%g', title_size*text_unit)")));
+    y -= 13;
+  }
+  say(script, page_label(layout, literal(figure.subtitle), layout.width / 2, layout.subtitle_top - 5,
+                         "center textcolor rgb grey"));
+  if (!figure.small_multiples || figure.panels.empty()) return script;
+  const Box& first = layout.frames.front();
+  const Box& last = layout.frames.back();
+  const double right = layout.frames[layout.columns - 1].left + layout.frames[layout.columns - 1].width;
+  say(script, page_label(layout, literal(figure.panels.front().x_title), (first.left + right) / 2,
+                         last.bottom - layout.x_title_drop, "center"));
+  const double height = first.bottom + first.height - last.bottom;
+  const auto room = static_cast<std::size_t>(height / text_width("x", 0.9 * layout.font));
+  say(script, page_label(layout, literal_lines(wrapped(figure.panels.front().y_title, room)),
+                         first.left - layout.y_title_shift, last.bottom + height / 2, "center rotate by 90"));
+  return script;
+}
+
+// The legend is a plot of its own over the whole page, in points.
+std::string legend(const Figure& figure, const Layout& layout) {
+  std::string script = page_titles(figure, layout);
+  std::vector<std::string> samples{"NaN notitle"};
+  for (const auto& entry : layout.legend) {
+    say(script, page_label(layout, literal(entry.label), entry.x + 28, entry.y, "left"));
+    const std::string at = fmt::format("using ({:.2f}+12*$1):({:.2f})", entry.x, entry.y);
+    if (entry.baseline) {
+      samples.push_back(
+          fmt::format("$sample {} with lines linecolor rgb grey linewidth 1 dashtype {} notitle", at,
+                      kBaselineDashes[entry.style % kBaselineDashes.size()]));
+      continue;
+    }
+    samples.push_back(fmt::format("$sample {} with lines linestyle {} notitle", at, entry.style + 1));
+    samples.push_back(
+        fmt::format("$sample every ::1::1 {} with points linestyle {} notitle", at, entry.style + 1));
+  }
+  say(script,
+      "set lmargin at screen 0; set rmargin at screen 1; set bmargin at screen 0; set tmargin at screen 1");
+  say(script,
+      fmt::format("unset logscale; unset border; unset tics; set xrange [0:{}]; set yrange [0:{:.6g}]",
+                  layout.width, layout.height));
+  say(script, fmt::format("plot {}", fmt::join(samples, ", \\\n    ")));
+  say(script, "unset label; set border 3; set tics");
+  return script;
+}
+
+std::string style_lines(const Layout& layout, bool small) {
+  std::set<std::size_t> styles;
+  for (const auto& entry : layout.legend) {
+    if (!entry.baseline) styles.insert(entry.style);
+  }
+  std::string script;
+  for (const std::size_t style : styles) script += style_line(style, small);
+  return script;
+}
+
+}  // namespace
+
+std::string csv_field(const std::string& text) {
+  std::string field;
+  for (const char c : text) {
+    if (c == '"') field += '"';
+    field += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+  }
+  return field.find_first_of(",\"") == std::string::npos ? field : "\"" + field + "\"";
+}
+
+std::string gnuplot_script(const Figure& figure, const std::string& name,
+                           const std::vector<std::string>& formats) {
+  const Layout layout = lay_out(figure);
+  std::string script =
+      "# Draws the numbers of the .csv file beside it. Restyle at will and run gnuplot on this file, in its\n"
+      "# directory. Rows of the data are taken by their position (every ::FIRST::LAST), not by name.\n"
+      "reset\nset encoding utf8\nset datafile separator comma\n";
+  script +=
+      fmt::format("data = {}\nformats = '{}'\n", literal("./" + name + ".csv"), fmt::join(formats, " "));
+  script += fmt::format(
+      "typeface = 'DejaVu Sans'\ntitle_size = {:g}\ngrey = '{}'\nband_alpha = 0.13\nband_edge = 0.3\n",
+      1.2 * layout.font, kGrey);
+  script += "edge(v) = v <= lowest ? bottom : v > 1e300 ? top : v\n$sample << EOD\n0\n1\n2\nEOD\n";
+  script += style_lines(layout, figure.small_multiples);
+  script += "set border 3 linewidth 0.6\nset tics scale 0.6,0.3\n";
+  script += "unset key\n\ndo for [format in formats] {\n";
+  script += terminals(layout, name, formats);
+  say(script, fmt::format("text_unit = format eq 'svg' ? {:.6g} : 1", kSvgUnits));
+  say(script, "set multiplot");
+  script += legend(figure, layout);
+  std::size_t row = 0;
+  for (std::size_t i = 0; i < figure.panels.size(); ++i) {
+    script += PanelScript(figure, layout, i, row).text();
+    for (const auto& series : figure.panels[i].series) row += series.x.size();
+    row += figure.panels[i].baselines.size();
+  }
+  say(script, "unset multiplot");
+  say(script, "unset output");
+  return script + "}\n";
+}
+
+}  // namespace attngap
