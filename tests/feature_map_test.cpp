@@ -1,0 +1,225 @@
+#include "estimators/feature_map.hpp"
+
+#include "estimators/error.hpp"
+#include "estimators/special_functions.hpp"
+#include "tests/quadrature.hpp"
+
+#include <cmath>
+#include <string>
+
+#include <boost/multiprecision/cpp_bin_float.hpp>
+#include <gtest/gtest.h>
+
+namespace attngap {
+namespace {
+
+using testing_tools::chi_expectation;
+using testing_tools::cosine_expectation;
+using testing_tools::normal_expectation;
+using Exact = boost::multiprecision::number<
+    boost::multiprecision::cpp_bin_float<120, boost::multiprecision::digit_base_10, void, std::int64_t>>;
+
+struct Triple {
+  Vector q, k1, k2;
+};
+
+// Vectors of house dimension with |q + k|² around one and around ten, aligned, opposed and equal.
+std::vector<Triple> triples() {
+  Vector a(5), b(5), c(5);
+  a << 0.3, -0.2, 0.1, 0.4, -0.25;
+  b << -0.1, 0.35, 0.2, 0.05, -0.3;
+  c << 0.25, 0.1, -0.4, 0.15, 0.05;
+  return {
+      {a, b, c}, {b, a, a}, {a, -a, b}, {a, a, a}, {3.0 * a, 2.5 * b, -2.0 * c}, {2.0 * c, 2.0 * a, 2.0 * a}};
+}
+
+// φ_w(x)·φ_w(y) of one direction from its formula in the papers, as a function of the projections w·x, w·y.
+double product(std::string_view name, const Vector& x, const Vector& y, double wx, double wy) {
+  const double norms = 0.5 * (x.squaredNorm() + y.squaredNorm());
+  if (name == "trigonometric")
+    return std::exp(norms) * (std::sin(wx) * std::sin(wy) + std::cos(wx) * std::cos(wy));
+  if (name == "hyperbolic")
+    return 0.5 * std::exp(-norms) * (std::exp(wx) * std::exp(wy) + std::exp(-wx) * std::exp(-wy));
+  return std::exp(wx + wy - norms);
+}
+
+// E f(w·u, w·v) of one direction of a map by quadrature in the plane of u and v.
+double over_the_plane(const FeatureMap& map, const Vector& u, const Vector& v,
+                      const std::function<double(double, double)>& f) {
+  const double length = u.norm();
+  const double along = u.dot(v) / length;
+  const double across = std::sqrt(std::max(0.0, v.squaredNorm() - along * along));
+  const auto d = static_cast<int>(u.size());
+  if (!map.fixed_norm())
+    return normal_expectation([&](double g) {
+      return normal_expectation([&](double h) { return f(length * g, along * g + across * h); });
+    });
+  const double radius = std::sqrt(static_cast<double>(d));
+  return cosine_expectation(d, [&](double t) {
+    return cosine_expectation(d - 1, [&](double s) {
+      return f(radius * length * t, radius * (along * t + across * s * std::sqrt(1.0 - t * t)));
+    });
+  });
+}
+
+class EveryFeatureMap : public testing::TestWithParam<std::string_view> {
+ protected:
+  const FeatureMap& map() const { return feature_map_named(GetParam()); }
+};
+
+// The maps of exponentials and circular functions; arccos features are in rfa_test.cpp.
+class EveryExponentialMap : public EveryFeatureMap {};
+
+// Products depend on w·(x+y) or w·(x−y) alone: one dimension.
+TEST_P(EveryExponentialMap, HasTheKernelOfItsFormula) {
+  for (const auto& [q, k1, k2] : triples()) {
+    const Vector z = GetParam() == "trigonometric" ? Vector(q - k1) : Vector(q + k1);
+    const auto of_projection = [&](double projected) {
+      // Any split of the projection between x and y gives the same product: all on x.
+      const double norms = 0.5 * (q.squaredNorm() + k1.squaredNorm());
+      if (GetParam() == "trigonometric") return std::exp(norms) * std::cos(projected);
+      if (GetParam() == "hyperbolic") return std::exp(-norms) * std::cosh(projected);
+      return std::exp(projected - norms);
+    };
+    const double expected =
+        map().fixed_norm()
+            ? cosine_expectation(5, [&](double t) { return of_projection(std::sqrt(5.0) * z.norm() * t); })
+            : normal_expectation([&](double g) { return of_projection(z.norm() * g); });
+    EXPECT_NEAR(map().kernel(q, k1), expected, 1e-10 * std::abs(expected));
+    if (!map().fixed_norm()) {
+      EXPECT_NEAR(map().kernel(q, k1), std::exp(q.dot(k1)), 1e-13 * expected);
+    }
+  }
+}
+
+// φ(q)·φ(k₁) φ(q)·φ(k₂) depends on w·(q ± k₁) and w·(q ± k₂): two dimensions.
+TEST_P(EveryExponentialMap, HasThePairMomentOfItsFormula) {
+  for (const auto& [q, k1, k2] : triples()) {
+    const double sign = GetParam() == "trigonometric" ? -1.0 : 1.0;
+    const Vector u = q + sign * k1, v = q + sign * k2;
+    if (u.norm() == 0.0) continue;  // no plane; the limit is covered by its neighbours
+    const double expected = over_the_plane(map(), u, v, [&](double wu, double wv) {
+      return product(GetParam(), q, k1, wu, 0.0) * product(GetParam(), q, k2, wv, 0.0);
+    });
+    EXPECT_NEAR(map().pair_moment(q, k1, k2), expected, 1e-10 * std::abs(expected))
+        << "q = " << q.transpose();
+  }
+}
+
+// Two orthogonal directions with independent chi(d) norms: the first has cosine t with z, the second cosine
+// s√(1−t²), s that of a uniform direction in the d−1 dimensions left. Norms are averaged in closed form of
+// one dimension each.
+double orthogonal_pair_by_quadrature(std::string_view name, const Vector& x, const Vector& y) {
+  const auto d = static_cast<int>(x.size());
+  const bool trigonometric = name == "trigonometric";
+  const double z = trigonometric ? (x - y).norm() : (x + y).norm();
+  const double norms = 0.5 * (x.squaredNorm() + y.squaredNorm());
+  const auto of = [&](double projected) {
+    if (trigonometric) return std::exp(norms) * std::cos(projected);
+    if (name == "hyperbolic") return std::exp(-norms) * std::cosh(projected);
+    return std::exp(projected - norms);
+  };
+  const auto radial = [&](double cosine) {
+    if (name == "regularized") return of(std::sqrt(static_cast<double>(d)) * z * cosine);
+    return chi_expectation(d, [&](double r) { return of(r * z * cosine); });
+  };
+  return cosine_expectation(d, [&](double t) {
+    const double rest = std::sqrt(1.0 - t * t);
+    const double second = d == 2 ? 0.5 * (radial(rest) + radial(-rest))
+                                 : cosine_expectation(d - 1, [&](double s) { return radial(s * rest); });
+    return radial(t) * second;
+  });
+}
+
+TEST_P(EveryExponentialMap, HasTheOrthogonalPairMomentOfItsLaw) {
+  for (const Index d : {2, 3, 5, 8})
+    for (const double size : {0.4, 1.1}) {
+      Vector x = Vector::Constant(d, 0.5 * size), y = Vector::Constant(d, 0.2 * size);
+      x(0) = size;
+      y(1) = -size;
+      const double expected = orthogonal_pair_by_quadrature(GetParam(), x, y);
+      EXPECT_NEAR(map().orthogonal_pair_moment(x, y), expected, 1e-9 * std::abs(expected))
+          << "d = " << d << ", size " << size;
+    }
+}
+
+// The activations against the formula, in both precisions; widths that are no multiple of a vector register.
+TEST_P(EveryFeatureMap, ActivatesByItsFormula) {
+  RowMatrix<double> projections(3, 11);
+  for (Index i = 0; i < projections.size(); ++i) projections.data()[i] = 0.37 * static_cast<double>(i) - 5.0;
+  RowMatrix<double> features(3, 11 * map().per_direction());
+  map().activate(Eigen::Ref<const RowMatrix<double>>(projections), features);
+  const RowMatrix<float> projections_f = projections.cast<float>();
+  RowMatrix<float> features_f(3, 11 * map().per_direction());
+  map().activate(Eigen::Ref<const RowMatrix<float>>(projections_f), features_f);
+  for (Index i = 0; i < 3; ++i)
+    for (Index s = 0; s < 11; ++s) {
+      const double w = projections(i, s);
+      const bool trigonometric = GetParam() == "trigonometric";
+      EXPECT_NEAR(features(i, s),
+                  trigonometric            ? std::sin(w)
+                  : GetParam() == "arccos" ? std::max(w, 0.0)
+                                           : w,
+                  1e-15 * 8);
+      if (map().per_direction() == 2) {
+        EXPECT_NEAR(features(i, 11 + s), trigonometric ? std::cos(w) : -w, 1e-15 * 8);
+      }
+    }
+  // The rounding of a float projection up to 8 moves a feature by 8 · 2⁻²⁴, and the feature is rounded once
+  // more.
+  EXPECT_LE((features_f.cast<double>() - features).cwiseAbs().maxCoeff(), 16.0 * 0x1p-24);
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, EveryFeatureMap, testing::ValuesIn([] {
+                           std::vector<std::string_view> names;
+                           for (const auto& row : feature_maps()) names.push_back(row.name);
+                           return names;
+                         }()),
+                         [](const auto& map) { return std::string(map.param); });
+
+INSTANTIATE_TEST_SUITE_P(Table, EveryExponentialMap,
+                         testing::Values("positive", "hyperbolic", "regularized", "trigonometric"),
+                         [](const auto& map) { return std::string(map.param); });
+
+TEST(FeatureMapControl, QuadratureSeesAPairMomentOffByABillionth) {
+  const auto [q, k1, k2] = triples().front();
+  const double right = feature_map_named("positive").pair_moment(q, k1, k2);
+  const double found = over_the_plane(feature_map_named("positive"), q + k1, q + k2, [&](double a, double b) {
+    return product("positive", q, k1, a, 0.0) * product("positive", q, k2, b, 0.0);
+  });
+  EXPECT_GT(std::abs(found - right * (1.0 + 1e-9)), 1e-10 * right);
+}
+
+// ₁F₁(a; b; z) = Σ (a)_n/(b)_n zⁿ/n! summed with 120 digits, whatever cancels.
+Exact kummer_series(int d, double z) {
+  Exact term = 1, sum = 1;
+  for (int n = 0; n < 4000; ++n) {
+    term *= (Exact(d) + n) / (Exact(d) / 2 + n) * Exact(z) / (n + 1);
+    sum += term;
+    if (abs(term) < Exact("1e-110")) break;
+  }
+  return sum;
+}
+
+// Near a zero no relative digit can be kept: the error is held against e^z, the polynomial form's own scale.
+TEST(KummerPairMoment, EqualsTheSeriesInManyDigitsForBothSigns) {
+  for (const int d : {1, 2, 3, 5, 7, 8, 16, 63, 64, 65, 127, 128})
+    for (const double z :
+         {-60.0, -20.0, -8.0, -3.0, -1.0, -0.1, -1e-8, 0.0, 1e-8, 0.1, 1.0, 3.0, 8.0, 20.0, 60.0}) {
+      const auto expected = static_cast<double>(kummer_series(d, z));
+      EXPECT_NEAR(kummer_pair_moment(d, z), expected, 1e-11 * std::max(std::abs(expected), std::exp(z)))
+          << "d = " << d << ", z = " << z;
+    }
+}
+
+TEST(KummerPairMoment, RefusesWhatHasNoMeaning) {
+  EXPECT_THROW(kummer_pair_moment(0, 1.0), BadInput);
+  EXPECT_THROW(kummer_pair_moment(4, std::nan("")), BadInput);
+}
+
+TEST(FeatureMapTable, OffersTheNearestName) {
+  EXPECT_THROW(feature_map_named("postive"), BadInput);
+}
+
+}  // namespace
+}  // namespace attngap

@@ -1,0 +1,109 @@
+#include "analysis/ratio_inference.hpp"
+#include "estimators/error.hpp"
+
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace attngap {
+namespace {
+
+struct Pairs {
+  std::vector<double> x, y;
+};
+
+// Normal pairs of correlation 0.6 with E y / E x = 1.5.
+Pairs draw(std::mt19937_64& random, int count, double mean_x) {
+  std::normal_distribution<double> normal;
+  Pairs pairs;
+  for (int i = 0; i < count; ++i) {
+    const double first = normal(random), second = normal(random);
+    pairs.x.push_back(mean_x + first);
+    pairs.y.push_back(1.5 * mean_x + 0.6 * first + 0.8 * second);
+  }
+  return pairs;
+}
+
+bool covers(const Estimated& e, double truth) {
+  return e.low <= truth && truth <= e.high;
+}
+
+TEST(RatioInference, IntervalsCoverTheTruthInNinetyFivePercent) {
+  std::mt19937_64 random(61);
+  constexpr int kTrials = 4000;
+  int delta = 0, jackknife = 0, fieller = 0, narrow = 0;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    const Pairs pairs = draw(random, 40, 2.0);
+    delta += covers(ratio_delta(pairs.y, pairs.x), 1.5);
+    jackknife += covers(ratio_jackknife(pairs.y, pairs.x), 1.5);
+    fieller += covers(ratio_fieller(pairs.y, pairs.x).ratio, 1.5);
+    Estimated wrong = ratio_delta(pairs.y, pairs.x);  // can fail: standard errors 20 % too small
+    wrong.low += 0.2 * (wrong.value - wrong.low);
+    wrong.high -= 0.2 * (wrong.high - wrong.value);
+    narrow += covers(wrong, 1.5);
+  }
+  for (const int covered : {delta, jackknife, fieller}) {
+    EXPECT_GE(covered / double(kTrials), 0.93);
+    EXPECT_LE(covered / double(kTrials), 0.97);
+  }
+  EXPECT_LT(narrow / double(kTrials), 0.93);
+}
+
+TEST(RatioInference, FiellerCoversWhereTheDenominatorIsNearZeroBySayingSo) {
+  std::mt19937_64 random(62);
+  constexpr int kTrials = 4000;
+  int fieller = 0, unbounded = 0;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    const Pairs pairs = draw(random, 20, 0.6);  // x̄ about 2.7 standard errors from zero
+    const FiellerInterval interval = ratio_fieller(pairs.y, pairs.x);
+    fieller += covers(interval.ratio, 1.5);
+    unbounded += !interval.bounded;
+  }
+  EXPECT_GE(fieller / double(kTrials), 0.93);
+  EXPECT_GT(unbounded, 100);
+}
+
+TEST(RatioInference, FiellersEndsAreTheRatiosThatATestDoesNotReject) {
+  std::mt19937_64 random(63);
+  const Pairs pairs = draw(random, 15, 3.0);
+  const Estimated ratio = ratio_fieller(pairs.y, pairs.x).ratio;
+  for (const double end : {ratio.low, ratio.high}) {
+    std::vector<double> residual;
+    for (std::size_t i = 0; i < 15; ++i) residual.push_back(pairs.y[i] - end * pairs.x[i]);
+    const Estimated mean = mean_with_interval(residual);  // the t interval of y − θx just touches 0
+    EXPECT_NEAR(std::min(std::abs(mean.low), std::abs(mean.high)), 0.0, 1e-10);
+  }
+}
+
+TEST(RatioInference, JackknifeTakesOffTheBiasOfOrderOneOverN) {
+  std::mt19937_64 random(64);
+  constexpr int kTrials = 40000;
+  Estimated plain, corrected;
+  std::vector<double> plain_values, corrected_values;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    const Pairs pairs = draw(random, 10, 2.0);
+    plain_values.push_back(ratio_delta(pairs.y, pairs.x).value);
+    corrected_values.push_back(ratio_jackknife(pairs.y, pairs.x).value);
+  }
+  plain = mean_with_interval(plain_values);
+  corrected = mean_with_interval(corrected_values);
+  // (θ s_xx − s_xy)/(n x̄²) = (1.5 − 0.6)/40 = 0.0225 to first order.
+  EXPECT_NEAR(plain.value - 1.5, 0.0225, 4.89 * plain.std_error + 0.004);
+  EXPECT_NEAR(corrected.value, 1.5, 4.89 * corrected.std_error + 0.002);
+  EXPECT_GT(std::abs(plain.value - 1.5), 4.89 * plain.std_error + 0.002);  // can fail
+}
+
+TEST(RatioInference, ConstantsHaveNoErrorAndTheRestIsRefused) {
+  const std::vector<double> ones{2, 2, 2}, threes{6, 6, 6};
+  EXPECT_EQ(ratio_delta(threes, ones).value, 3.0);
+  EXPECT_EQ(ratio_delta(threes, ones).std_error, 0.0);
+  EXPECT_EQ(ratio_fieller(threes, ones).ratio.low, 3.0);
+  EXPECT_DOUBLE_EQ(ratio_jackknife(threes, ones).value, 3.0);
+  EXPECT_THROW(ratio_delta(threes, std::vector<double>{1, 2}), BadInput);
+  EXPECT_THROW(ratio_jackknife(std::vector<double>{1}, std::vector<double>{1}), BadInput);
+}
+
+}  // namespace
+}  // namespace attngap

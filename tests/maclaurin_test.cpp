@@ -1,0 +1,228 @@
+#include "estimators/maclaurin.hpp"
+
+#include "estimators/error.hpp"
+#include "estimators/estimator_table.hpp"
+#include "tests/house_problem.hpp"
+#include "tests/statistical_assertions.hpp"
+
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include <boost/math/special_functions/bessel.hpp>
+#include <boost/multiprecision/cpp_bin_float.hpp>
+#include <gtest/gtest.h>
+
+namespace attngap {
+namespace {
+
+using testing_tools::kernel_estimate;
+using testing_tools::mean_is;
+using testing_tools::one_pair;
+using testing_tools::variance_is;
+using testing_tools::vector_of;
+using Exact = boost::multiprecision::cpp_bin_float_50;
+
+const Vector kX = vector_of({0.5, -0.3, 0.2, 0.4});
+const Vector kY = vector_of({-0.2, 0.4, 0.6, 0.1});
+const Vector kZ = vector_of({0.3, 0.1, -0.5, 0.2});
+
+// f by its function in fifty digits.
+Exact value(std::string_view kernel, const Exact& z) {
+  if (kernel == "inverse") return 1 / (1 - z);
+  if (kernel == "log") return 1 - log(1 - z);
+  if (kernel == "sqrt") return 2 - sqrt(1 - z);
+  return exp(z);
+}
+
+class EveryKernel : public testing::TestWithParam<std::string_view> {
+ protected:
+  const MaclaurinKernel& kernel() const { return maclaurin_kernel_named(GetParam()); }
+};
+
+TEST_P(EveryKernel, HasTheValueOfItsFormula) {
+  for (const double z : {-0.9, -0.3, 0.0, 1e-9, 0.2, 0.7, 0.95})
+    EXPECT_NEAR(kernel().value(z), static_cast<double>(value(GetParam(), z)), 1e-13 * kernel().value(z));
+}
+
+// Taylor coefficients by Cauchy's differences: with step h the alternating sum of n+1 values over n! hⁿ is
+// a_n to O(h²) when taken centrally; fifty digits leave room for h = 1e-4 at n = 6.
+TEST_P(EveryKernel, HasTheCoefficientsOfItsTaylorSeries) {
+  for (int n = 0; n <= 6; ++n) {
+    const Exact h("1e-4");
+    Exact difference = 0, binomial = 1, factorial = 1;
+    for (int i = 0; i <= n; ++i) {
+      difference += (i % 2 == 0 ? 1 : -1) * binomial * value(GetParam(), (Exact(n) / 2 - i) * h);
+      binomial = binomial * (n - i) / (i + 1);
+    }
+    for (int i = 1; i <= n; ++i) factorial *= i;
+    const auto expected = static_cast<double>(difference / (factorial * pow(h, n)));
+    EXPECT_NEAR(kernel().coefficient(n), expected, 1e-6 * std::max(1.0, expected)) << "a_" << n;
+  }
+}
+
+TEST_P(EveryKernel, IsTheSumOfItsSeries) {
+  for (const double z : {-0.5, -0.1, 0.3, 0.6}) {
+    double sum = 0.0;
+    for (int n = 0; n < 150; ++n) sum += kernel().coefficient(n) * std::pow(z, n);
+    EXPECT_NEAR(sum, kernel().value(z), 1e-14 * std::abs(sum)) << "z = " << z;
+  }
+}
+
+// Mean and second moment of φ(q)φ(k) over all sign vectors: one factor of degree one by enumeration, so that
+// E Π_{j≤n} (ω_j·q)(ω_j·k) = (E (ω·q)(ω·k))ⁿ, with every degree of a law of five.
+TEST_P(EveryKernel, HasTheMomentsOfAllSignVectors) {
+  const DegreeLaw law{{0.3, 0.1, 0.35, 0.05, 0.2}};
+  const RandomMaclaurin maclaurin(kernel(), law);
+  double first = 0.0, second = 0.0;  // E (ω·x)(ω·y), E (ω·x)²(ω·y)(ω·z)
+  for (unsigned bits = 0; bits < 16; ++bits) {
+    Vector omega(4);
+    for (int i = 0; i < 4; ++i) omega(i) = (bits >> i) & 1U ? 1.0 : -1.0;
+    first += omega.dot(kX) * omega.dot(kY) / 16.0;
+    second += std::pow(omega.dot(kX), 2) * omega.dot(kY) * omega.dot(kZ) / 16.0;
+  }
+  EXPECT_NEAR(first, kX.dot(kY), 1e-16);
+  EXPECT_NEAR(maclaurin_pair_base(MaclaurinDirection::rademacher, kX, kY, kZ), second, 1e-16);
+  double mean = 0.0, moment = 0.0, truncated = 0.0;
+  for (int n = 0; n < 5; ++n) {
+    const auto at = static_cast<std::size_t>(n);
+    const double q = law.probability[at], weight = kernel().coefficient(n) / q;
+    EXPECT_DOUBLE_EQ(maclaurin.weights(1)[at], weight);
+    mean += q * weight * std::pow(first, n);
+    moment += q * weight * weight * std::pow(second, n);
+    truncated += kernel().coefficient(n) * std::pow(kX.dot(kY), n);
+  }
+  EXPECT_NEAR(mean, truncated, 1e-15);
+  EXPECT_NEAR(maclaurin.pair_moment(kX, kY, kZ), moment, 1e-14);
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, EveryKernel, testing::Values("exp", "inverse", "log", "sqrt", "trigh"),
+                         [](const auto& kernel) { return std::string(kernel.param); });
+
+// Every pair of sign vectors, not one to the power two: the product over independent vectors is what is
+// drawn.
+TEST(RandomMaclaurin, OfDegreeTwoHasTheMomentsOfAllPairsOfSignVectors) {
+  double mean = 0.0, moment = 0.0;
+  for (unsigned bits = 0; bits < 256; ++bits) {
+    double x = 1.0, y = 1.0, z = 1.0;
+    for (unsigned j = 0; j < 2; ++j) {
+      Vector omega(4);
+      for (unsigned i = 0; i < 4; ++i) omega(i) = (bits >> (4 * j + i)) & 1U ? 1.0 : -1.0;
+      x *= omega.dot(kX);
+      y *= omega.dot(kY);
+      z *= omega.dot(kZ);
+    }
+    mean += x * y / 256.0;
+    moment += x * x * y * z / 256.0;
+  }
+  EXPECT_NEAR(mean, std::pow(kX.dot(kY), 2), 1e-16);
+  EXPECT_NEAR(moment, std::pow(maclaurin_pair_base(MaclaurinDirection::rademacher, kX, kY, kZ), 2), 1e-16);
+}
+
+TEST(GeometricDegrees, AreAProbabilityForEveryP) {
+  for (const double p : {1.3, 2.0, 10.0}) {
+    const DegreeLaw law = geometric_degrees(p);
+    EXPECT_NEAR(std::accumulate(law.probability.begin(), law.probability.end(), 0.0), 1.0, 1e-14)
+        << "p = " << p;
+    for (std::size_t n = 0; n < law.probability.size(); ++n)
+      EXPECT_NEAR(law.probability[n], (p - 1.0) * std::pow(p, -static_cast<double>(n + 1)),
+                  1e-13 * law.probability[n])
+          << "p = " << p << ", n = " << n;
+  }
+  for (const double p : {1.0, 0.5, -2.0, 1.0001, std::nan(""), std::numeric_limits<double>::infinity()})
+    EXPECT_THROW(geometric_degrees(p), BadInput) << "p = " << p;
+}
+
+// Two orthogonal axes give c = |x|²|y|² > 0; x and y on the same axes with opposite signs give any sign of c.
+TEST(RandomMaclaurin, OfTheExpKernelHasABesselFunctionForASecondMoment) {
+  for (const double p : {1.3, 2.0, 10.0}) {
+    const RandomMaclaurin law(maclaurin_kernel_named("exp"), geometric_degrees(p));
+    for (const double size : {0.1, 1.0, 2.0, 5.0, 8.0}) {
+      const Vector x = size * kX, y = size * kY;
+      const double c = maclaurin_pair_base(MaclaurinDirection::rademacher, x, y, y);
+      const double expected = p / (p - 1.0) * boost::math::cyl_bessel_i(0, 2.0 * std::sqrt(p * c));
+      EXPECT_NEAR(law.pair_moment(x, y, y), expected, 1e-12 * expected) << "p = " << p << ", c = " << c;
+    }
+    for (const double size : {0.1, 1.0, 2.0}) {
+      const double c = maclaurin_pair_base(MaclaurinDirection::rademacher, size * kX, size * kY, -size * kY);
+      ASSERT_LT(c, 0.0);
+      const double expected = p / (p - 1.0) * boost::math::cyl_bessel_j(0, 2.0 * std::sqrt(-p * c));
+      // Alternating terms as large as I₀ cancel.
+      const double terms = p / (p - 1.0) * boost::math::cyl_bessel_i(0, 2.0 * std::sqrt(-p * c));
+      EXPECT_NEAR(law.pair_moment(size * kX, size * kY, -size * kY), expected, 1e-14 * terms);
+    }
+  }
+}
+
+// In one dimension c = (xy)², so that p c is what we please.
+TEST(RandomMaclaurin, OfTheInverseKernelHasASecondMomentIffPCIsBelowOne) {
+  const auto moment = [](std::string_view kernel, double p, double pc) {
+    const Vector x = vector_of({1.0}), y = vector_of({std::sqrt(std::abs(pc) / p)});
+    return RandomMaclaurin(maclaurin_kernel_named(kernel), geometric_degrees(p))
+        .pair_moment(x, y, pc < 0 ? -y : y);
+  };
+  for (const double p : {1.3, 2.0, 10.0}) {
+    for (const double pc : {-0.95, -0.5, 0.1, 0.5, 0.9, 0.99})
+      EXPECT_NEAR(moment("inverse", p, pc), p / (p - 1.0) / (1.0 - pc), 1e-11 / (1.0 - pc)) << p << " " << pc;
+    for (const double pc : {1.0 + 1e-12, 1.5, 4.0}) {
+      EXPECT_TRUE(std::isinf(moment("inverse", p, pc))) << p << " " << pc;
+      EXPECT_TRUE(std::isinf(moment("log", p, pc))) << p << " " << pc;
+      EXPECT_TRUE(std::isinf(moment("sqrt", p, pc))) << p << " " << pc;
+      EXPECT_TRUE(std::isfinite(moment("exp", p, pc))) << p << " " << pc;
+    }
+    EXPECT_TRUE(std::isfinite(moment("log", p, 0.9)));
+    EXPECT_TRUE(std::isfinite(moment("sqrt", p, 0.9)));
+  }
+}
+
+TEST(RandomMaclaurinControl, TheKernelOfKarAndKarnickWithoutItsFactorIsOffByPMinusOne) {
+  const double p = 10.0;
+  double mean = 0.0;
+  const DegreeLaw law = geometric_degrees(p);
+  for (std::size_t n = 0; n < law.probability.size(); ++n)  // the normalised law with the weight a_n p^{n+1}
+    mean += law.probability[n] * std::pow(p, static_cast<double>(n + 1)) /
+            std::tgamma(static_cast<double>(n) + 1.0) * std::pow(0.37, static_cast<double>(n));
+  EXPECT_NEAR(mean, 9.0 * std::exp(0.37), 1e-12);
+}
+
+// The real pass at small norms: K̂ of m features has mean f(x·y) and the variance of its law over m.
+struct Simulation {
+  Moments kernel;
+  Simulation(std::string_view estimator, const Vector& x, const Vector& y, Index m) {
+    const auto problem = one_pair(x, y);
+    const auto made = make_estimator(estimator);
+    const std::vector<const AttentionEstimator*> group{made.get()};
+    const auto plan = made->plan(problem, group, {m}, Precision::float64);
+    const auto sampler = plan->sampler();
+    for (std::uint32_t r = 0; r < 40'000; ++r)
+      sampler->draw({61, 0, r},
+                    [&](auto, auto, const AttentionEstimate& e) { kernel.add(kernel_estimate(e)); });
+  }
+};
+
+double variance_of_feature(double p, const Vector& x, const Vector& y) {
+  const RandomMaclaurin law(maclaurin_kernel_named("exp"), geometric_degrees(p));
+  return law.pair_moment(x, y, y) - std::exp(2.0 * x.dot(y));
+}
+
+TEST(Rmfa, HasTheMeanAndVarianceOfItsLaw) {
+  const Vector x = vector_of({0.3, -0.2, 0.1, 0.25, -0.15}), y = vector_of({0.2, 0.3, -0.25, 0.1, 0.05});
+  for (const auto& [name, p] : {std::pair{"rmfa", 2.0}, {"rmfa:p=1.5", 1.5}})
+    for (const Index m : {1, 11}) {
+      const Simulation simulation(name, x, y, m);
+      const double variance = variance_of_feature(p, x, y) / static_cast<double>(m);
+      EXPECT_TRUE(mean_is(simulation.kernel, std::exp(x.dot(y)), variance)) << name << ", m = " << m;
+      EXPECT_TRUE(variance_is(simulation.kernel, variance)) << name << ", m = " << m;
+    }
+}
+
+TEST(RmfaControl, RejectsAMeanOffByTwoPercentAndAVarianceOffByTenPercent) {
+  const Vector x = vector_of({0.3, -0.2, 0.1, 0.25, -0.15}), y = vector_of({0.2, 0.3, -0.25, 0.1, 0.05});
+  const Simulation simulation("rmfa", x, y, 11);
+  const double variance = variance_of_feature(2.0, x, y) / 11.0;
+  EXPECT_FALSE(mean_is(simulation.kernel, 1.02 * std::exp(x.dot(y)), variance));
+  EXPECT_FALSE(variance_is(simulation.kernel, 1.1 * variance));
+}
+
+}  // namespace
+}  // namespace attngap
