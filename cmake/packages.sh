@@ -9,6 +9,8 @@ build_packages=(g++ cmake ninja-build git
   gnuplot-nox)
 # shellcheck disable=SC2034
 test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format-14 python3 python3-numpy sqlite3)
+# shellcheck disable=SC2034
+sanitizer_packages=(clang-14 libclang-rt-14-dev)
 
 # Prints those of the given packages that are not installed.
 missing_packages() {

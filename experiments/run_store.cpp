@@ -240,7 +240,8 @@ std::vector<std::vector<double>> RunStore::series(std::int64_t cell, std::int64_
       const SQLite::Column blob = query.getColumn(0);
       std::vector<double>& numbers =
           blocks.emplace_back(static_cast<std::size_t>(blob.getBytes()) / sizeof(double));
-      std::memcpy(numbers.data(), blob.getBlob(), numbers.size() * sizeof(double));
+      if (!numbers.empty())  // nothing has no address, and memcpy must have one
+        std::memcpy(numbers.data(), blob.getBlob(), numbers.size() * sizeof(double));
     }
     return blocks;
   });

@@ -19,6 +19,7 @@ using testing_tools::normal_expectation;
 using Exact = boost::multiprecision::number<
     boost::multiprecision::cpp_bin_float<120, boost::multiprecision::digit_base_10, void, std::int64_t>>;
 
+// Named one by one where a lambda needs them: clang 14 captures no structured bindings.
 struct Triple {
   Vector q, k1, k2;
 };
@@ -72,7 +73,8 @@ class EveryExponentialMap : public EveryFeatureMap {};
 
 // Products depend on w·(x+y) or w·(x−y) alone: one dimension.
 TEST_P(EveryExponentialMap, HasTheKernelOfItsFormula) {
-  for (const auto& [q, k1, k2] : triples()) {
+  for (const Triple& each : triples()) {
+    const Vector &q = each.q, &k1 = each.k1;
     const Vector z = GetParam() == "trigonometric" ? Vector(q - k1) : Vector(q + k1);
     const auto of_projection = [&](double projected) {
       // Any split of the projection between x and y gives the same product: all on x.
@@ -94,7 +96,8 @@ TEST_P(EveryExponentialMap, HasTheKernelOfItsFormula) {
 
 // φ(q)·φ(k₁) φ(q)·φ(k₂) depends on w·(q ± k₁) and w·(q ± k₂): two dimensions.
 TEST_P(EveryExponentialMap, HasThePairMomentOfItsFormula) {
-  for (const auto& [q, k1, k2] : triples()) {
+  for (const Triple& each : triples()) {
+    const Vector &q = each.q, &k1 = each.k1, &k2 = each.k2;
     const double sign = GetParam() == "trigonometric" ? -1.0 : 1.0;
     const Vector u = q + sign * k1, v = q + sign * k2;
     if (u.norm() == 0.0) continue;  // no plane; the limit is covered by its neighbours
@@ -182,7 +185,8 @@ INSTANTIATE_TEST_SUITE_P(Table, EveryExponentialMap,
                          [](const auto& map) { return std::string(map.param); });
 
 TEST(FeatureMapControl, QuadratureSeesAPairMomentOffByABillionth) {
-  const auto [q, k1, k2] = triples().front();
+  const Triple first = triples().front();
+  const Vector &q = first.q, &k1 = first.k1, &k2 = first.k2;
   const double right = feature_map_named("positive").pair_moment(q, k1, k2);
   const double found = over_the_plane(feature_map_named("positive"), q + k1, q + k2, [&](double a, double b) {
     return product("positive", q, k1, a, 0.0) * product("positive", q, k2, b, 0.0);

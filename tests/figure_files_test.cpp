@@ -123,13 +123,11 @@ TEST_F(DrawnTest, TwelveEstimatorsLookDifferentWithoutColour) {
   for (int i = 0; i < 12; ++i) add_estimator(rows, "head", "estimator" + std::to_string(i), "ok");
   draw_figures(rows, directory_, {"svg"});
   const std::string script = read(directory_ / "gap_head.gp");
-  const std::regex style("set style line \\d+ .* dashtype (.*) pointtype (\\d+)");
-  std::vector<std::string> looks;
-  std::set<std::string> dashes;
-  for (std::sregex_iterator it(script.begin(), script.end(), style), end; it != end; ++it) {
-    looks.push_back((*it)[1].str() + (*it)[2].str());
-    dashes.insert((*it)[1]);
-  }
+  const std::vector<std::string> dash = between(script, " dashtype ", " pointtype ");
+  std::vector<std::string> looks = between(script, " pointtype ", " pointsize ");
+  ASSERT_EQ(looks.size(), dash.size());
+  for (std::size_t i = 0; i < looks.size(); ++i) looks[i] += dash[i];
+  const std::set<std::string> dashes(dash.begin(), dash.end());
   EXPECT_THAT(looks, SizeIs(12));
   EXPECT_THAT(dashes, SizeIs(5));
   std::sort(looks.begin(), looks.end());

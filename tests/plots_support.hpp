@@ -14,7 +14,6 @@
 #include <fstream>
 #include <iterator>
 #include <limits>
-#include <regex>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -72,6 +71,21 @@ inline std::size_t count(const std::string& text, const std::string& part) {
 // The point marks of gnuplot's svg, the legend's included.
 inline std::size_t marks(const fs::path& svg) {
   return count(read(svg), "' transform='translate(");
+}
+
+// What stands between `before` and `after`, every time they follow each other in one line of `text`.
+inline std::vector<std::string> between(const std::string& text, const std::string& before,
+                                        const std::string& after) {
+  std::vector<std::string> found;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t start = line.find(before);
+    if (start == std::string::npos) continue;
+    const std::size_t from = start + before.size();
+    const std::size_t end = line.find(after, from);
+    if (end != std::string::npos) found.push_back(line.substr(from, end - from));
+  }
+  return found;
 }
 
 inline ResultRow row(const std::string& data, const std::string& estimator, std::int64_t draws,

@@ -37,15 +37,17 @@ TEST(FigureCsv, EveryRowTheScriptTakesIsOfItsSeries) {
   const auto figure = gap_figures(head_rows("head"))[0].figure;
   const auto rows = table(figure_csv(figure));
   const std::string script = gnuplot_script(figure, "gap", {"svg"});
-  const std::regex taken("data skip 1 every ::(\\d+)::(\\d+) using 3:4 with linespoints linestyle (\\d+)");
+  const auto ranges = between(script, "data skip 1 every ::", " using 3:4 with linespoints");
+  const auto styles = between(script, " with linespoints linestyle ", " notitle");
+  ASSERT_EQ(ranges.size(), styles.size());
   std::vector<std::string> labels;
-  for (std::sregex_iterator it(script.begin(), script.end(), taken), end; it != end; ++it) {
-    const auto first = std::stoul((*it)[1]) + 1;
-    const auto last = std::stoul((*it)[2]) + 1;
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    const auto first = std::stoul(ranges[i]) + 1;
+    const auto last = std::stoul(ranges[i].substr(ranges[i].find("::") + 2)) + 1;
     ASSERT_LT(last, rows.size());
     EXPECT_EQ(last - first, 3U);
     EXPECT_EQ(rows[first][0] + rows[first][1], rows[last][0] + rows[last][1]);
-    EXPECT_EQ(rows[first][1], std::stoul((*it)[3]) == 1 ? "performer" : "rfa");
+    EXPECT_EQ(rows[first][1], std::stoul(styles[i]) == 1 ? "performer" : "rfa");
     labels.push_back(rows[first][0] + "/" + rows[first][1]);
   }
   EXPECT_THAT(labels, ElementsAre("median_relative_error/performer", "median_relative_error/rfa",
