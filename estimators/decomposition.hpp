@@ -11,12 +11,13 @@ namespace attngap {
 /// How the coefficients β_m of the control variates h_m are chosen. From nothing to everything, the path from
 /// importance sampling over RFA and EVA to softmax:
 ///
-///   zero         β = 0: plain importance sampling, unbiased
-///   oracle       β = A, the exact output, shared by all keys: unbiased
-///   ratio        β = g/h, shared: RFA's ratio estimator, biased by −Cov(g/h, h)
-///   regression   β = Cov(g, h)/Var(h), shared: the best shared one, from the closed-form covariance;
-///   unbiased estimated    the same from the draw's own directions: biased, O(1/m) group        β_c = g_c/h_c
-///   in each of C groups of keys: EVA key          β_m = v_m: softmax, without bias and without variance
+///  - zero: β = 0, plain importance sampling, unbiased;
+///  - oracle: β = A, the exact output, shared by all keys, unbiased;
+///  - ratio: β = g/h, shared, RFA's ratio estimator, biased by −Cov(g/h, h);
+///  - regression: β = Cov(g, h)/Var(h), the best shared one, from the closed-form covariance, unbiased;
+///  - estimated: the same from the draw's own directions, biased by O(1/m);
+///  - group: β_c = g_c/h_c in each of C groups of keys, EVA;
+///  - key: β_m = v_m, softmax, without bias and without variance.
 enum class Coefficient { zero, oracle, ratio, regression, estimated, group, key };
 
 /// A row of the table of coefficient policies.

@@ -17,6 +17,7 @@ constexpr Index kGroups = 8;
 struct Path {
   const AttentionEstimator* estimator = nullptr;
   NamedCoefficient policy;
+  bool own_groups = false;  ///< the estimator's draw says which keys form a group (EVA)
 };
 
 // One head: its problem, the exact outputs, and the coefficients of the regression policy, one a query.
@@ -30,8 +31,9 @@ class ControlVariateCell final : public Cell {
       if (!estimator->random()) continue;
       estimator->check(problem_);
       targets_[estimator.get()] = estimator->target(problem_);
+      const bool own_groups = !estimator->key_weights(problem_, 0, spec_.features.front(), {}).group.empty();
       for (const NamedCoefficient& policy : coefficients())
-        if (serves(*estimator, policy.coefficient)) paths_.push_back({estimator.get(), policy});
+        if (serves(*estimator, policy.coefficient)) paths_.push_back({estimator.get(), policy, own_groups});
     }
     exact_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
@@ -47,7 +49,7 @@ class ControlVariateCell final : public Cell {
       Spec shown = path.estimator->spec();
       shown.options.erase("projection");
       shown.options["coefficient"] = path.policy.name;
-      if (path.policy.coefficient == Coefficient::group)
+      if (path.policy.coefficient == Coefficient::group && !path.own_groups)
         shown.options["coefficient-groups"] = std::to_string(kGroups);
       // With the exact shared or own coefficients an estimate is linear in bounded or square-integrable
       // terms.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "experiments/result_row.hpp"
+#include "plots/control_variates_figure.hpp"
 #include "plots/gap_figure.hpp"
 
 #include <array>
@@ -25,6 +26,9 @@ inline constexpr std::array kFigures{
                "gap-vs-features", &gap_overview},
     FigureKind{"gap_DATA", "one head: median relative error, and relative mean square error where it exists",
                "gap-vs-features", &gap_figures},
+    FigureKind{"control_variates_DATA",
+               "one head: median relative error of every coefficient policy against m, a panel an estimator",
+               "control-variates", &control_variates_figures},
 };
 
 /// Draws every figure the rows have data for into `directory`. Returns the paths written, then the messages

@@ -18,7 +18,7 @@ namespace {
 constexpr const char* kMedian = "median_relative_error";
 constexpr const char* kRelativeMse = "relative_mse";
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-constexpr std::size_t kHeadsPerPage = 12;
+constexpr std::size_t kPanelsPerPage = 12;
 constexpr const char* kDirections = "random directions m";
 
 // The values of one metric of one curve, by m.
@@ -209,12 +209,6 @@ std::string span_of(const std::vector<const ResultRow*>& rows, std::int64_t Resu
   return low == high ? fmt::format("{}", low) : fmt::format("{}–{}", low, high);
 }
 
-std::string geometry(const std::vector<const ResultRow*>& rows) {
-  return fmt::format("l = {} keys, d = {}, {} queries, {} replicates", span_of(rows, &ResultRow::length),
-                     span_of(rows, &ResultRow::head_dim), span_of(rows, &ResultRow::queries),
-                     span_of(rows, &ResultRow::replicates));
-}
-
 std::string target_sentence(const Run& run) {
   if (run.targets.size() != 1 || run.targets.front().empty()) return "";
   return fmt::format("error against {} attention", run.targets.front());
@@ -222,18 +216,6 @@ std::string target_sentence(const Run& run) {
 
 std::string joined(const std::string& a, const std::string& b) {
   return a.empty() ? b : a + "; " + b;
-}
-
-// A head's name as part of a file name anyone can type; heads that would collide are numbered.
-std::string file_name(const std::string& head, std::set<std::string>& taken) {
-  std::string name = "gap_";
-  for (const char c : head) {
-    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.';
-    name += plain ? c : '_';
-  }
-  std::string free = name;
-  for (int copy = 2; !taken.insert(free).second; ++copy) free = fmt::format("{}_{}", name, copy);
-  return free;
 }
 
 std::size_t grid_columns(std::size_t heads) {
@@ -249,6 +231,22 @@ std::string series_label(const ResultRow& row, bool several_targets) {
   return label;
 }
 
+std::string geometry(const std::vector<const ResultRow*>& rows) {
+  return fmt::format("l = {} keys, d = {}, {} queries, {} replicates", span_of(rows, &ResultRow::length),
+                     span_of(rows, &ResultRow::head_dim), span_of(rows, &ResultRow::queries),
+                     span_of(rows, &ResultRow::replicates));
+}
+
+std::string figure_name(std::string name, const std::string& head, std::set<std::string>& taken) {
+  for (const char c : head) {
+    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.';
+    name += plain ? c : '_';
+  }
+  std::string free = name;
+  for (int copy = 2; !taken.insert(free).second; ++copy) free = fmt::format("{}_{}", name, copy);
+  return free;
+}
+
 std::vector<NamedFigure> gap_figures(const std::vector<ResultRow>& rows) {
   const Run run = sorted(rows);
   std::set<std::string> taken{"gap_overview"};
@@ -258,14 +256,13 @@ std::vector<NamedFigure> gap_figures(const std::vector<ResultRow>& rows) {
     figure.title = fmt::format("{}: {}", head, geometry(run.rows_of_head.at(head)));
     figure.subtitle = target_sentence(run);
     figure.panels = {median_panel(run, head), relative_mse_panel(run, head)};
-    figures.push_back({file_name(head, taken), std::move(figure)});
+    figures.push_back({figure_name("gap_", head, taken), std::move(figure)});
   }
   return figures;
 }
 
-std::vector<NamedFigure> gap_overview(const std::vector<ResultRow>& rows) {
+std::vector<NamedFigure> median_pages(const std::vector<ResultRow>& rows, const PageTexts& texts) {
   const Run run = sorted(rows);
-  if (run.heads.size() < 2) return {};
   std::vector<Panel> panels;
   for (const auto& head : run.heads) {
     panels.push_back(median_panel(run, head));
@@ -274,25 +271,31 @@ std::vector<NamedFigure> gap_overview(const std::vector<ResultRow>& rows) {
     panels.back().guides.clear();
   }
   const Range common = y_range(panels);
-  const std::size_t pages = (panels.size() + kHeadsPerPage - 1) / kHeadsPerPage;
+  const std::size_t pages = (panels.size() + kPanelsPerPage - 1) / kPanelsPerPage;
   std::vector<NamedFigure> figures;
-  for (std::size_t first = 0; first < panels.size(); first += kHeadsPerPage) {
-    const std::size_t count = std::min(kHeadsPerPage, panels.size() - first);
-    const std::size_t page = first / kHeadsPerPage + 1;
+  for (std::size_t first = 0; first < panels.size(); first += kPanelsPerPage) {
+    const std::size_t count = std::min(kPanelsPerPage, panels.size() - first);
+    const std::size_t page = first / kPanelsPerPage + 1;
     Figure figure;
-    figure.title =
-        fmt::format("Gap of every head against random directions{}",
-                    panels.size() > kHeadsPerPage ? fmt::format(" (page {} of {})", page, pages) : "");
-    figure.subtitle = joined(target_sentence(run), "bands: quartiles");
+    figure.title = texts.title + (pages > 1 ? fmt::format(" (page {} of {})", page, pages) : "");
+    figure.subtitle = joined(target_sentence(run), texts.subtitle);
     figure.small_multiples = true;
     figure.columns = grid_columns(count);
     for (std::size_t i = first; i < first + count; ++i) {
       figure.panels.push_back(panels[i]);
       figure.panels.back().y_range = common;
     }
-    figures.push_back({page == 1 ? "gap_overview" : fmt::format("gap_overview_{}", page), std::move(figure)});
+    figures.push_back({page == 1 ? texts.name : fmt::format("{}_{}", texts.name, page), std::move(figure)});
   }
   return figures;
+}
+
+std::vector<NamedFigure> gap_overview(const std::vector<ResultRow>& rows) {
+  const bool several = std::any_of(rows.begin(), rows.end(),
+                                   [&](const ResultRow& row) { return row.data != rows.front().data; });
+  if (!several) return {};
+  return median_pages(rows,
+                      {"gap_overview", "Gap of every head against random directions", "bands: quartiles"});
 }
 
 }  // namespace attngap

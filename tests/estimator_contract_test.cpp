@@ -1,3 +1,4 @@
+#include "analysis/gap_statistics.hpp"
 #include "estimators/error.hpp"
 #include "estimators/estimator_table.hpp"
 #include "estimators/exact_attention.hpp"
@@ -7,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <set>
 #include <string>
 #include <vector>
@@ -121,6 +123,85 @@ TEST_P(EveryEstimator, TargetsSoftmaxOfTheProblem) {
   const AttentionProblem problem = house_problem(103, {}, Mask::causal);
   if (estimator_->target_name() == "softmax") {
     EXPECT_EQ(estimator_->target(problem), exact_attention(problem).output);
+  }
+}
+
+bool is_one_of(std::string_view name, std::initializer_list<std::string_view> names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// RA walks the keys to sample one, and LARA and EVA cut them into chunks: of these only the target forgets
+// the order. A gate forgets by age, but it has a causal mask, under which keys have no other order.
+TEST_P(EveryEstimator, DoesNotSeeTheOrderOfTheKeys) {
+  const AttentionProblem problem = problem_for(*estimator_, 107);
+  AttentionProblem reversed = problem;
+  reversed.K = problem.K.colwise().reverse().eval();
+  reversed.V = problem.V.colwise().reverse().eval();
+  EXPECT_TRUE(estimator_->target(reversed).isApprox(estimator_->target(problem), 1e-13));
+  if (is_one_of(estimator_->spec().name, {"ra", "lara", "eva"})) return;
+  const StreamAddress address{1, 2, 3};
+  const Matrix one = ratio(draw_once(*estimator_, problem, {kHouseDraws}, address).back());
+  const Matrix other = ratio(draw_once(*estimator_, reversed, {kHouseDraws}, address).back());
+  const bool in_floats =
+      GetParam().find("accumulate=float") != std::string::npos;  // seven roundings of 2^-24
+  EXPECT_TRUE(other.isApprox(one, in_floats ? 1e-6 : 1e-9)) << other << "\n\n" << one;
+}
+
+// Softmax does not see a vector that all keys share. The estimate of random features does, unless it centres
+// the keys; a draw that is centred on keys (RA; the proposals of LARA and EVA that take the whole mean key)
+// moves with them.
+TEST_P(EveryEstimator, TargetsWhatForgetsAVectorAddedToAllKeys) {
+  if (estimator_->target_name() != "softmax") return;
+  const AttentionProblem problem = problem_for(*estimator_, 108);
+  AttentionProblem moved = problem;
+  moved.K.rowwise() += Eigen::RowVectorXd::LinSpaced(problem.head_dim(), -0.8, 1.3);
+  EXPECT_TRUE(estimator_->target(moved).isApprox(estimator_->target(problem), 1e-13));
+
+  const std::string_view name = estimator_->spec().name;
+  const bool of_features = dynamic_cast<const RatioEstimator*>(estimator_.get()) != nullptr;
+  const bool centred = GetParam().find("center=keys") != std::string::npos;
+  const bool halfway =
+      is_one_of(name, {"lara", "eva"}) && (GetParam().find("proposal=half") != std::string::npos ||
+                                           GetParam().find("proposal=zero") != std::string::npos);
+  const Index draws = name == "eva" ? 3 : kHouseDraws;
+  const StreamAddress address{1, 2, 3};
+  const Matrix here = ratio(draw_once(*estimator_, problem, {draws}, address).back());
+  const Matrix there = ratio(draw_once(*estimator_, moved, {draws}, address).back());
+  EXPECT_EQ(there.isApprox(here, 1e-9), !halfway && (!of_features || centred)) << there << "\n\n" << here;
+}
+
+// Logits of several hundred: every number is finite, or the status of the metrics says that it is not, or the
+// estimator is refused with the reason.
+TEST_P(EveryEstimator, IsFiniteOnHostileNormsOrSaysSo) {
+  for (const Mask mask : {Mask::none, Mask::causal}) {
+    AttentionProblem problem = problem_for(*estimator_, 109, mask);
+    problem.Q *= 40.0;
+    problem.K *= 40.0;
+    try {
+      estimator_->check(problem);
+    } catch (const BadInput& refusal) {
+      EXPECT_GT(std::string(refusal.what()).size(), 20U);
+      continue;
+    }
+    const Matrix target = estimator_->target(problem);
+    EXPECT_TRUE(target.allFinite());
+    GapAccumulator gap(target, estimator_->denominator(), estimator_->post_scaling());
+    bool finite = true;
+    for (std::uint32_t r = 0; r < 3; ++r) {
+      const AttentionEstimate estimate = draw_once(*estimator_, problem, {kHouseDraws}, {110, 0, r}).back();
+      finite = finite &&
+               attention_output(estimate, estimator_->denominator(), estimator_->post_scaling()).allFinite();
+      gap.add(estimate);
+    }
+    for (const Metric& metric : gap_metrics(target, {gap.block()}, estimator_->has_moments())) {
+      const bool square = is_one_of(metric.name, {"mse", "bias2", "variance", "relative_mse", "max_error"});
+      if (square) {
+        EXPECT_EQ(metric.status == "nonfinite", !finite) << metric.name;
+      }
+      if (metric.status == "ok") {
+        EXPECT_TRUE(std::isfinite(metric.estimated.value)) << metric.name;
+      }
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+#include "analysis/eva_moments.hpp"
 #include "analysis/moments.hpp"
 #include "estimators/estimator_table.hpp"
 #include "estimators/eva_layout.hpp"
@@ -249,6 +250,45 @@ TEST(Eva, ExactMassHasTheBiasAndVarianceOfItsClosedForm) {
     // A variance off by a tenth is caught.
     EXPECT_FALSE(testing_tools::variance_is(moments[12], 1.1 * form.variance.data()[12]));
   }
+}
+
+// Draws of the groups alone say what draws of the attention say: the mean to rounding, because both are of
+// the same addresses, and the variance of its closed form.
+TEST(EvaMoments, AreThoseOfTheAttentionAtTheCostOfItsGroups) {
+  constexpr std::int64_t kReplicates = 20'000;
+  for (const Mask mask : {Mask::none, Mask::causal}) {
+    const auto problem = house_problem(9, {.queries = 7, .head_dim = 2}, mask);
+    const auto estimator = make_estimator("eva:window=2");
+    const OutputMoments found = eva_moments(problem, estimator->spec(), 2, kReplicates, 5);
+    std::vector<Moments> moments(14);
+    for (std::uint32_t r = 0; r < kReplicates; ++r) {
+      const Matrix output = ratio(draw_once(*estimator, problem, {2}, {5, 0, r})[0]);
+      for (Index j = 0; j < 14; ++j) moments[static_cast<std::size_t>(j)].add(output.data()[j]);
+    }
+    const ClosedForm form = closed_form(problem, {.window = {.width = 2}}, 2, 1.0);
+    const auto within = [](double value, double expected, double std_error) {
+      return testing_tools::within_limit((value - expected) / std_error, value, expected, std_error);
+    };
+    for (Index j = 0; j < 14; ++j) {
+      const Moments& drawn = moments[static_cast<std::size_t>(j)];
+      EXPECT_NEAR(found.mean.data()[j], drawn.mean(), 1e-12);
+      const double variance = form.variance.data()[j];
+      if (variance < 1e-20) continue;  // a causal query with nothing before its window
+      EXPECT_TRUE(within(found.mean.data()[j], form.mean.data()[j], found.standard_error_of_mean.data()[j]));
+      // Without the covariances of independent groups it is at least as certain as the variance of the
+      // attention.
+      EXPECT_TRUE(within(found.variance.data()[j], variance, drawn.standard_error_of_variance()));
+      EXPECT_FALSE(within(1.1 * found.variance.data()[j], variance, drawn.standard_error_of_variance()));
+    }
+  }
+}
+
+TEST(EvaMoments, RefuseWhatIsNotLinear) {
+  const auto problem = house_problem(9, {.queries = 7, .head_dim = 2});
+  EXPECT_THAT(sentence_of([&] { eva_moments(problem, parse_spec("eva:draws=3,window=2"), 2, 10, 1); }),
+              HasSubstr("only with one draw a group"));
+  EXPECT_THAT(sentence_of([&] { eva_moments(problem, parse_spec("eva:window=2"), 2, 1, 1); }),
+              HasSubstr("at least 2"));
 }
 
 TEST(Eva, ReleasedNoiseHasTheMeanThatQuadratureSaysAndAnother) {
