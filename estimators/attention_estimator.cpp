@@ -9,6 +9,37 @@ Matrix AttentionEstimator::target(const AttentionProblem& problem) const {
   return exact_attention(problem).output;
 }
 
+void AttentionEstimator::require_decomposable() const {
+  require(denominator().is_none() && post_scaling().is_identity(),
+          "{}: after a denominator policy or ppSBN's gamma and beta the output is no sum of control "
+          "variates; leave "
+          "those keys out",
+          spec_.text());
+}
+
+Vector AttentionEstimator::best_shared_coefficient(const AttentionProblem& problem, Index query,
+                                                   Index) const {
+  require(independent_directions(),
+          "{}: coefficient \"regression\" is known in closed form for independent directions only",
+          spec_.text());
+  return regression_coefficient(key_covariance(problem, query), key_weights(problem, query, 1, {}).expected,
+                                problem.V.topRows(problem.visible_keys(query)));
+}
+
+Decomposition AttentionEstimator::decompose(const AttentionProblem& problem, Index query, Index draws,
+                                            const StreamAddress& address,
+                                            const CoefficientChoice& choice) const {
+  require_decomposable();
+  const KeyWeights weights = key_weights(problem, query, draws, address);
+  CoefficientInputs inputs{choice.coefficient.value_or(own_coefficient()), choice.groups, nullptr};
+  Vector best;
+  if (inputs.coefficient == Coefficient::regression) {
+    best = best_shared_coefficient(problem, query, draws);
+    inputs.regression = &best;
+  }
+  return attngap::decompose(weights, problem.V.topRows(weights.drawn.size()), inputs);
+}
+
 KeyWeights AttentionEstimator::key_weights(const AttentionProblem&, Index, Index,
                                            const StreamAddress&) const {
   throw BadInput(

@@ -2,13 +2,14 @@
 
 #include "estimators/attention_estimate.hpp"
 #include "estimators/attention_problem.hpp"
+#include "estimators/decomposition.hpp"
 #include "estimators/denominator.hpp"
-#include "estimators/key_weights.hpp"
 #include "estimators/names.hpp"
 #include "estimators/random_stream.hpp"
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -37,6 +38,12 @@ class SamplerPlan {
 
 enum class Precision { float64, float32 };
 
+/// How an estimate is written as a sum of control variates.
+struct CoefficientChoice {
+  std::optional<Coefficient> coefficient;  ///< none: the one that gives the estimator's own answer
+  Index groups = 8;                        ///< of policy group, where the draw brings no groups of its own
+};
+
 /// An estimator of attention outputs, as named on the command line.
 class AttentionEstimator {
  public:
@@ -57,6 +64,10 @@ class AttentionEstimator {
 
   /// Whether mean and variance of the attention output exist for a finite number of draws.
   virtual bool has_moments() const = 0;
+
+  /// Whether the terms it sums have a variance on this problem, without which it has no moments either. False
+  /// only where a check of that was overruled (force=on).
+  virtual bool terms_have_variance(const AttentionProblem&) const { return true; }
 
   /// What becomes of its denominator before the division.
   virtual DenominatorPolicy denominator() const { return {}; }
@@ -82,9 +93,31 @@ class AttentionEstimator {
                                             std::span<const AttentionEstimator* const> group,
                                             const std::vector<Index>& counts, Precision precision) const = 0;
 
-  /// The control variates of one query at `draws` directions, of the draw at `address`; the ratio Σ h_m v_m /
-  /// Σ h_m is that draw's estimate. Throws BadInput where the estimator is no sum of per-key terms (a
-  /// baseline).
+  /// The estimate of one query at `draws` directions, of the draw at `address`, as a sum over its keys (Zheng
+  /// et al. 2023, section 3). With the estimator's own coefficient the sum is that draw's output. Throws
+  /// BadInput where there is no such sum (a baseline; a denominator policy or ppSBN's output scaling, after
+  /// which the output is no sum of control variates) or a policy lacks what it needs.
+  Decomposition decompose(const AttentionProblem& problem, Index query, Index draws,
+                          const StreamAddress& address, const CoefficientChoice& choice = {}) const;
+
+  /// Throws BadInput, with the reason, where the output is no sum of control variates over keys.
+  void require_decomposable() const;
+
+  /// The coefficient with which the sum over keys is the estimator's own answer.
+  virtual Coefficient own_coefficient() const { return Coefficient::ratio; }
+
+  /// Whether the directions of a draw are independent and alike, so that the law of one is the law of all.
+  virtual bool independent_directions() const { return true; }
+
+  /// The best shared coefficient of a query at `draws` directions, `regression_coefficient` of the
+  /// closed-form covariance. Throws BadInput where that is not known: see key_covariance, or because the
+  /// directions of a draw are not independent.
+  virtual Vector best_shared_coefficient(const AttentionProblem& problem, Index query, Index draws) const;
+
+  /// The control variates of one query at `draws` directions, of the draw at `address`. E[h_m] = π_m for the
+  /// faithful options; those that copy a released code (noise, clamp, deterministic, the centres of ra) break
+  /// it, and with a max-degree π is that of the truncated kernel. Throws BadInput where the estimator is no
+  /// sum of per-key terms (a baseline).
   virtual KeyWeights key_weights(const AttentionProblem& problem, Index query, Index draws,
                                  const StreamAddress& address) const;
 

@@ -51,7 +51,7 @@ AttentionProblem make_problem(Matrix Q, Matrix K, Matrix V, Mask mask, std::opti
   require_finite(K, "k", source);
   require_finite(V, "v", source);
 
-  AttentionProblem problem{std::move(Q), std::move(K), std::move(V), checked_scale, mask, {}};
+  AttentionProblem problem{std::move(Q), std::move(K), std::move(V), checked_scale, mask, {}, {}};
   problem.positions.resize(static_cast<std::size_t>(problem.queries()));
   std::iota(problem.positions.begin(), problem.positions.end(), Index{0});
   return problem;
@@ -61,8 +61,13 @@ AttentionProblem sample_queries(const AttentionProblem& problem, Index count) {
   require(count >= 1, "queries = {}, must be at least 1 (or \"all\")", count);
   const Index n = problem.queries();
   if (count >= n) return problem;
-  AttentionProblem sample{
-      Matrix(count, problem.head_dim()), problem.K, problem.V, problem.scale, problem.mask, {}};
+  AttentionProblem sample{Matrix(count, problem.head_dim()),
+                          problem.K,
+                          problem.V,
+                          problem.scale,
+                          problem.mask,
+                          {},
+                          problem.gates};
   for (Index i = 0; i < count; ++i) {
     const double place =
         count == 1 ? 0.0

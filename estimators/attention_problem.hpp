@@ -21,6 +21,7 @@ struct AttentionProblem {
   double scale = 0.0;  ///< multiplies q·k; 1/√d in the papers
   Mask mask = Mask::none;
   std::vector<Index> positions;  ///< n token positions, strictly increasing; which tokens the rows of Q are
+  Vector gates = {};             ///< l given gates g_t of a forgetting recurrence (rfa:gate=given), or none
 
   Index queries() const { return Q.rows(); }
   Index keys() const { return K.rows(); }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 namespace attngap {
 namespace {
@@ -20,13 +21,18 @@ constexpr std::array kCoefficients{
     NamedCoefficient{"key", Coefficient::key, "β = the key's own value: softmax, zero variance"},
 };
 
-// Sample covariance of g with h over sample variance of h, over single directions.
+// Sample covariance of g with h over sample variance of h, over single directions; the ratio g/h where h does
+// not vary beyond rounding, as then every coefficient is as good.
 Vector estimated_coefficient(const Matrix& direction_sums) {
   require(direction_sums.rows() >= 2,
-          "coefficient \"estimated\" needs at least two single directions of Gaussian features; raise "
-          "--features");
-  const Matrix centred = direction_sums.rowwise() - direction_sums.colwise().mean();
+          "coefficient \"estimated\" needs at least two single directions (of eva: draws a group; of lara: "
+          "draws a "
+          "proposal); raise --features or draws=");
+  const Eigen::RowVectorXd mean = direction_sums.colwise().mean();
+  const Matrix centred = direction_sums.rowwise() - mean;
   const Index p = direction_sums.cols() - 1;
+  const double spread = centred.col(p).norm() / std::sqrt(static_cast<double>(direction_sums.rows()));
+  if (spread <= 1e-12 * std::abs(mean(p))) return mean.head(p).transpose() / mean(p);
   return centred.leftCols(p).transpose() * centred.col(p) / centred.col(p).squaredNorm();
 }
 

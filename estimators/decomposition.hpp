@@ -15,7 +15,9 @@ namespace attngap {
 ///  - oracle: β = A, the exact output, shared by all keys, unbiased;
 ///  - ratio: β = g/h, shared, RFA's ratio estimator, biased by −Cov(g/h, h);
 ///  - regression: β = Cov(g, h)/Var(h), the best shared one, from the closed-form covariance, unbiased;
-///  - estimated: the same from the draw's own directions, biased by O(1/m);
+///  - estimated: the same from the draw's own directions, biased by O(1/m), without a variance below four of
+///  them;
+///    the ratio where h is no random number (RA);
 ///  - group: β_c = g_c/h_c in each of C groups of keys, EVA;
 ///  - key: β_m = v_m, softmax, without bias and without variance.
 enum class Coefficient { zero, oracle, ratio, regression, estimated, group, key };
@@ -56,7 +58,7 @@ struct CoefficientInputs {
 /// The decomposition of a draw; V holds the values of the same keys, l×p.
 ///
 /// Throws BadInput when a policy lacks what it needs: regression its coefficient, estimated at least two
-/// single directions, group at least one group.
+/// single directions, group at least one group. "Unbiased" holds where E[h_m] = π_m.
 Decomposition decompose(const KeyWeights& weights, const Eigen::Ref<const Matrix>& V,
                         const CoefficientInputs& inputs);
 

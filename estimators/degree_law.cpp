@@ -29,7 +29,12 @@ DegreeLaw geometric_degrees(double p) {
 }
 
 DegreeLaw poisson_degrees(double lambda) {
-  require(lambda > 0.0 && lambda <= 300.0, "lambda = {}, must be above 0 and at most 300", lambda);
+  // P(N > 170 | λ = 100) < 1e-10, and 1/170! is the last coefficient of exp that a double holds.
+  require(lambda > 0.0 && lambda <= 100.0,
+          "lambda = {}, must be above 0 and at most 100: degrees beyond 170 have a weight no double holds; "
+          "shrink the "
+          "inputs, or leave higher degrees out with max-degree and degrees=fixed",
+          lambda);
   DegreeLaw law{{}, true};
   for (int n = 0; n < kMaxDegree; ++n) {
     const double q = std::exp(n * std::log(lambda) - lambda - std::lgamma(n + 1.0));

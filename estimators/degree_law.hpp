@@ -30,7 +30,7 @@ struct DegreeLaw {
 DegreeLaw geometric_degrees(double p);
 
 /// Poisson: q_n = e^{−λ} λⁿ/n!. For the exp kernel the second moment is e^{λ+m/λ}, least at λ = √m. Throws
-/// BadInput unless 0 < λ ≤ 300.
+/// BadInput unless 0 < λ ≤ 100.
 DegreeLaw poisson_degrees(double lambda);
 
 /// Proportional to the given weights, here √(a_n² E mⁿ), which minimises Σ_n (a_n²/q_n) E mⁿ. `ratio` is that

@@ -3,6 +3,7 @@
 #include "estimators/constant_plan.hpp"
 #include "estimators/error.hpp"
 #include "estimators/estimator_table.hpp"
+#include "estimators/taylor.hpp"
 
 #include <limits>
 #include <optional>
@@ -21,10 +22,47 @@ void stream(const AttentionProblem& problem, ElementwiseState& state, const Read
   }
 }
 
+// One row: numerator, denominator and log_scale of each channel, one a row.
+AttentionEstimate channels_of(const Eigen::RowVectorXd& numerator, const Eigen::RowVectorXd& denominator,
+                              const Eigen::RowVectorXd& log_scale) {
+  AttentionEstimate channels;
+  channels.numerator = numerator.transpose();
+  channels.denominator = denominator.transpose();
+  channels.log_scale = log_scale.transpose();
+  return channels;
+}
+
+// The Taylor form under a denominator policy. Every channel has a denominator of its own; what the estimate
+// shows as one is 1, or −1 where that of some channel is negative, so that such queries are counted.
+AttentionEstimate taylor_estimate(const AttentionProblem& problem, Index degree, Accumulation accumulation,
+                                  const DenominatorPolicy& policy) {
+  AttentionEstimate estimate(problem.queries(), problem.value_dim());
+  ElementwiseState state(problem.head_dim(), degree, accumulation);
+  stream(problem, state, [&](Index i, const ElementwiseState& seen) {
+    const ElementwiseReadout readout = seen.read_degrees(problem.Q.row(i));
+    // In units of the kernel exp(−(q−k)²): the state leaves exp(−q²) out.
+    const Eigen::RowVectorXd log_scale = readout.log_unit.row(degree) - problem.Q.row(i).cwiseAbs2();
+    const AttentionEstimate channels =
+        channels_of(readout.numerator.row(degree), readout.denominator.row(degree), log_scale);
+    estimate.denominator(i) = (channels.denominator.array() < 0.0).any() ? -1.0 : 1.0;
+    const Eigen::RowVectorXd output =
+        policy.is_none() ? seen.read(problem.Q.row(i))  // divides in the state's own arithmetic
+                         : Eigen::RowVectorXd(attention_output(channels, policy).transpose());
+    estimate.numerator.row(i) = estimate.denominator(i) * output;
+  });
+  return estimate;
+}
+
 class Elementwise final : public AttentionEstimator {
  public:
   Elementwise(Spec spec, std::optional<Index> degree, Accumulation accumulation)
-      : AttentionEstimator(std::move(spec)), degree_(degree), accumulation_(accumulation) {}
+      : AttentionEstimator(std::move(spec)),
+        degree_(degree),
+        accumulation_(accumulation),
+        policy_(option(this->spec(), "denominator")) {
+    require(degree_ || policy_.is_none(),
+            "elementwise: the full form's denominators are positive; denominator= belongs to degree=");
+  }
 
   bool random() const override { return false; }
   Index dimension(Index) const override { return degree_ ? *degree_ + 1 : 0; }
@@ -37,15 +75,37 @@ class Elementwise final : public AttentionEstimator {
                                     std::span<const AttentionEstimator* const>, const std::vector<Index>&,
                                     Precision) const override {
     check(problem);
-    AttentionEstimate estimate(problem.queries(), problem.value_dim());
-    estimate.numerator = degree_ ? elementwise_taylor(problem, *degree_, accumulation_) : target(problem);
-    estimate.denominator.setOnes();
-    return constant_plan(std::move(estimate));
+    if (degree_) return constant_plan(taylor_estimate(problem, *degree_, accumulation_, policy_));
+    AttentionEstimate full(problem.queries(), problem.value_dim());
+    full.numerator = target(problem);
+    full.denominator.setOnes();
+    return constant_plan(std::move(full));
+  }
+
+  // π_m ∝ exp(−(q−k_m)²) and h_m the same with e^{2qk} replaced by T_t(2qk), over the exact normaliser.
+  KeyWeights key_weights(const AttentionProblem& problem, Index query, Index,
+                         const StreamAddress&) const override {
+    require(problem.head_dim() == 1 && problem.value_dim() == 1,
+            "elementwise weighs every channel on its own; choose one of the {} with --channel",
+            problem.head_dim());
+    require(policy_.is_none(), "elementwise: denominator= is no sum of control variates; leave it out");
+    const Index keys = problem.visible_keys(query);
+    const Eigen::ArrayXd exponents = -(problem.K.col(0).head(keys).array() - problem.Q(query, 0)).square();
+    KeyWeights weights;
+    weights.expected = (exponents - exponents.maxCoeff()).exp();
+    weights.expected /= weights.expected.sum();
+    weights.drawn = weights.expected;
+    if (degree_)
+      for (Index m = 0; m < keys; ++m)
+        weights.drawn(m) *=
+            taylor_ratio(static_cast<int>(*degree_), 2.0 * problem.Q(query, 0) * problem.K(m, 0));
+    return weights;
   }
 
  private:
   std::optional<Index> degree_;
   Accumulation accumulation_;
+  DenominatorPolicy policy_;
 };
 
 std::optional<Index> degree_of(const Spec& spec) {

@@ -39,8 +39,10 @@ ElementwiseByDegree elementwise_by_degree(const AttentionProblem& problem, Index
                                           Accumulation accumulation = Accumulation::float64);
 
 /// `elementwise`: no draws; its target is the full form, which it is itself without a degree. Each channel
-/// has a denominator of its own, so an estimate holds the output as numerator over a denominator of 1. Keys:
-/// degree, terms (degree + 1; not both), accumulate (needs a degree). The run's precision does not apply.
+/// has a denominator of its own, to which the denominator policy applies, so an estimate holds the output as
+/// numerator over a denominator of 1; of −1 where the denominator of some channel is negative. Keys: degree,
+/// terms (degree + 1; not both), accumulate and denominator (need a degree). The run's precision does not
+/// apply. Its terms per key are those of one channel: a problem with d = p = 1.
 std::unique_ptr<AttentionEstimator> make_elementwise(const Spec& spec);
 
 }  // namespace attngap

@@ -75,6 +75,7 @@ void sum_degrees(const ElementwiseState::Sums<Scalar>& sums, const Row& query, c
   const Scalar zero(0), one(1);
   std::vector<Scalar> numerator(channels), denominator(channels);
   std::vector<Scalar> coefficient(channels, one);  // ψ_n over the unit
+  std::vector<double> log_unit(channels, 0.0);
   for (std::size_t n = 0; n < sums.step.size(); ++n) {
     const Scalar* values = &sums.values[n * channels];
     const Scalar* mass = &sums.mass[n * channels];
@@ -84,6 +85,7 @@ void sum_degrees(const ElementwiseState::Sums<Scalar>& sums, const Row& query, c
         const Scalar magnitude = ratio < zero ? -ratio : ratio;
         if (one < magnitude) {  // the unit grows
           coefficient[c] = ratio < zero ? -coefficient[c] : coefficient[c];
+          log_unit[c] += std::log(static_cast<double>(magnitude));
           numerator[c] = numerator[c] / magnitude;
           denominator[c] = denominator[c] / magnitude;
         } else {
@@ -93,7 +95,7 @@ void sum_degrees(const ElementwiseState::Sums<Scalar>& sums, const Row& query, c
       numerator[c] = numerator[c] + coefficient[c] * values[c];
       denominator[c] = denominator[c] + coefficient[c] * mass[c];
     }
-    visit(static_cast<Index>(n), numerator, denominator);
+    visit(static_cast<Index>(n), numerator, denominator, log_unit);
   }
 }
 
@@ -128,7 +130,7 @@ void ElementwiseState::push(const Row& k, const Row& v) {
 Eigen::RowVectorXd ElementwiseState::read(const Row& q) const {
   require(q.size() == channels_, "element-wise state of {} channels: q has {} entries", channels_, q.size());
   Eigen::RowVectorXd output(channels_);
-  const auto keep_last = [&](Index n, const auto& numerator, const auto& denominator) {
+  const auto keep_last = [&](Index n, const auto& numerator, const auto& denominator, const auto&) {
     if (n < degree_) return;
     for (Index c = 0; c < channels_; ++c) {
       const auto place = static_cast<std::size_t>(c);
@@ -141,12 +143,14 @@ Eigen::RowVectorXd ElementwiseState::read(const Row& q) const {
 
 ElementwiseReadout ElementwiseState::read_degrees(const Row& q) const {
   require(q.size() == channels_, "element-wise state of {} channels: q has {} entries", channels_, q.size());
-  ElementwiseReadout readout{Matrix(degree_ + 1, channels_), Matrix(degree_ + 1, channels_)};
-  const auto keep = [&](Index n, const auto& numerator, const auto& denominator) {
+  ElementwiseReadout readout{Matrix(degree_ + 1, channels_), Matrix(degree_ + 1, channels_),
+                             Matrix(degree_ + 1, channels_)};
+  const auto keep = [&](Index n, const auto& numerator, const auto& denominator, const auto& log_unit) {
     for (Index c = 0; c < channels_; ++c) {
       const auto place = static_cast<std::size_t>(c);
       readout.numerator(n, c) = static_cast<double>(numerator[place]);
       readout.denominator(n, c) = static_cast<double>(denominator[place]);
+      readout.log_unit(n, c) = log_unit[place];
     }
   };
   std::visit([&](const auto& sums) { sum_degrees(sums, q, keep); }, sums_);

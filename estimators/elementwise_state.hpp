@@ -23,7 +23,8 @@ Accumulation accumulation_named(std::string_view name);
 /// What a state says of a query at every degree up to its own, one row a degree.
 struct ElementwiseReadout {
   Matrix numerator;    ///< (t+1)×d: Σ_{n≤row} c_n qⁿ S_n
-  Matrix denominator;  ///< (t+1)×d: Σ_{n≤row} c_n qⁿ Z_n; both up to one positive factor an entry
+  Matrix denominator;  ///< (t+1)×d: Σ_{n≤row} c_n qⁿ Z_n, both divided by exp(log_unit)
+  Matrix log_unit;     ///< (t+1)×d
 };
 
 /// The recurrent form of element-wise attention at degree t: O(t d) numbers, whatever the number of keys.

@@ -54,7 +54,8 @@ const std::vector<NamedEstimator>& table() {
        {{"kernel", "gaussian|arccos", "gaussian", "arccos: ReLU features, a kernel of its own"},
         {"normalize", "none|unit", "none", "unit: q/|q| and k/|k| at temperature sigma, as in the paper"},
         {"sigma", "a positive number", "1", "temperature of unit-normalised inputs: exp(q·k/sigma²)"},
-        {"gate", "none, constant:G or linear:SEED", "none", "forgetting gate of causal problems"},
+        {"gate", "none, constant:G, linear:SEED or given", "none",
+         "forgetting gate of causal problems; given: the data's own gates (its key gate=)"},
         kProjection,
         kCenter,
         kDenominator},
@@ -75,7 +76,7 @@ const std::vector<NamedEstimator>& table() {
         {"ppsbn", "none|paper|code", "none",
          "paper: batch norm, then unit ball; code: (x - mean)/|x - mean|"},
         {"gamma", "a number", "1", "ppSBN: output gamma·sign(x)|x|^beta"},
-        {"beta", "a positive number", "1", "ppSBN: output gamma·sign(x)|x|^beta"},
+        {"beta", "a positive number, or one a channel: B1/B2/…", "1", "ppSBN: output gamma·sign(x)|x|^beta"},
         {"force", "off|on", "off", "on: runs where the estimate has no mean or variance"},
         kCenter,
         kDenominator},
@@ -127,7 +128,8 @@ const std::vector<NamedEstimator>& table() {
        "Feng 2025",
        {{"degree", "none, or a whole number from 0", "none", "highest exponent; none: the full form"},
         {"terms", "none, or a whole number from 1", "none", "the paper's t: exponents 0 to t-1; degree=t-1"},
-        {"accumulate", "double|float|compensated", "double", "arithmetic of the recurrent state"}},
+        {"accumulate", "double|float|compensated", "double", "arithmetic of the recurrent state"},
+        kDenominator},
        &make_elementwise},
   };
   return rows;

@@ -94,15 +94,58 @@ class Plan final : public SamplerPlan {
   Prepared shared_;
 };
 
-// h_m of a group's keys at directions W: (1/S) Σ_s N(w_s; 0, I)/(Z N(w_s; μ, I)) ξ(q, w_s) ξ(k_m, w_s).
-void fill_group(const PreparedRows<double>& rows, const EvaGroup& group, const Eigen::Ref<const Matrix>& W,
-                const Vector& q, double log_normalizer, Vector& h) {
-  const double constant = 0.5 * group.mean.squaredNorm() - 0.5 * q.squaredNorm() - log_normalizer;
-  const Vector exponents = (W * (q - group.mean)).array() + constant;
-  for (const Segment& part : group.tokens)
-    for (Index m = part.begin; m < part.end; ++m)
-      h(m) = (W * rows.K.row(m).transpose() + exponents).array().exp().mean() *
-             std::exp(-rows.key_half_norms(m));
+// The sum over keys of one query: its window's part of the layout, and the keys' exact weights.
+struct QueryView {
+  QueryView(const AttentionProblem& problem, const Prepared& shared, Index query)
+      : rows(shared.rows), layout(shared.layout(0)), q(rows.Q.row(query).transpose()) {
+    part = &*std::find_if(layout.windows.begin(), layout.windows.end(), [&](const EvaWindow& each) {
+      return std::find(each.window.queries.begin(), each.window.queries.end(), query) !=
+             each.window.queries.end();
+    });
+    const Vector logits = rows.K.topRows(problem.visible_keys(query)) * q;
+    log_normalizer = logits.maxCoeff() + std::log((logits.array() - logits.maxCoeff()).exp().sum());
+    pi = (logits.array() - log_normalizer).exp();
+  }
+
+  const EvaGroup& group(std::size_t c) const {
+    return layout.groups[static_cast<std::size_t>(part->groups[c])];
+  }
+
+  // h_ms of a group's keys, |P|×S: N(w_s; 0, I)/(Z N(w_s; μ, I)) ξ(q, w_s) ξ(k_m, w_s).
+  Matrix weights(std::size_t c, const Eigen::Ref<const Matrix>& W) const {
+    const EvaGroup& own = group(c);
+    const double constant = 0.5 * own.mean.squaredNorm() - 0.5 * q.squaredNorm() - log_normalizer;
+    const Vector exponents = (W * (q - own.mean)).array() + constant;
+    Matrix h(total_size(own.tokens), W.rows());
+    Index place = 0;
+    for (const Segment& tokens : own.tokens)
+      for (Index m = tokens.begin; m < tokens.end; ++m)
+        h.row(place++) =
+            ((W * rows.K.row(m).transpose() + exponents).array() - rows.key_half_norms(m)).exp().transpose();
+    return h;
+  }
+
+  // C_mm' = E[h_m h_m'] of two keys of a group at one direction w ~ N(μ, I).
+  double pair_moment(std::size_t c, Index m, Index other) const {
+    const Vector& mu = group(c).mean;
+    const Vector sum = 2.0 * q + (rows.K.row(m) + rows.K.row(other)).transpose() - mu;
+    return std::exp(0.5 * sum.squaredNorm() + 0.5 * mu.squaredNorm() - q.squaredNorm() -
+                    rows.key_half_norms(m) - rows.key_half_norms(other) - 2.0 * log_normalizer);
+  }
+
+  const PreparedRows<double>& rows;
+  const EvaLayout& layout;
+  Vector q;
+  const EvaWindow* part = nullptr;
+  double log_normalizer = 0.0;
+  Vector pi;
+};
+
+// Every key of a set of segments.
+template <typename Visit>
+void for_each_token(const std::vector<Segment>& tokens, const Visit& visit) {
+  for (const Segment& part : tokens)
+    for (Index m = part.begin; m < part.end; ++m) visit(m);
 }
 
 class Eva final : public AttentionEstimator {
@@ -112,6 +155,7 @@ class Eva final : public AttentionEstimator {
   // Not counted: the window's exact keys. A draw of a group is one feature.
   Index dimension(Index draws) const override { return options_.chunks_at(draws) * options_.draws_at(draws); }
   bool has_moments() const override { return true; }  // inside the hull of the values
+  Coefficient own_coefficient() const override { return Coefficient::group; }
   void check(const AttentionProblem& problem) const override {
     check_windows(problem, options_.shape.window);
   }
@@ -132,30 +176,44 @@ class Eva final : public AttentionEstimator {
     require(options_.shape.mass == GroupMass::exact && !options_.shape.cover_all,
             "eva: only with mass=exact and cover=complement is it a sum of one term per key");
     const Prepared shared(problem, options_, {draws});
-    const EvaLayout& layout = shared.layout(0);
-    const auto part = std::find_if(layout.windows.begin(), layout.windows.end(), [&](const EvaWindow& w) {
-      return std::find(w.window.queries.begin(), w.window.queries.end(), query) != w.window.queries.end();
-    });
-    const Vector q = shared.rows.Q.row(query).transpose();
-    const Index visible = problem.visible_keys(query);
-    const Vector logits = shared.rows.K.topRows(visible) * q;
-    const double log_normalizer =
-        logits.maxCoeff() + std::log((logits.array() - logits.maxCoeff()).exp().sum());
-    KeyWeights weights{(logits.array() - log_normalizer).exp(), {}, {}, {}};
-    weights.drawn = weights.expected;
-    weights.group.assign(static_cast<std::size_t>(visible), -1);
-    const Index each = options_.draws_at(draws);
-    const Matrix W = eva_directions(layout, each, options_.chunks_at(draws), shared.rows.K.cols(),
+    const QueryView view(problem, shared, query);
+    const Index each = options_.draws_at(draws), p = problem.value_dim();
+    const Matrix W = eva_directions(view.layout, each, options_.chunks_at(draws), shared.rows.K.cols(),
                                     shared.noise_scale, address);
-    for (std::size_t c = 0; c < part->groups.size(); ++c) {
-      const EvaGroup& group = layout.groups[static_cast<std::size_t>(part->groups[c])];
-      fill_group(shared.rows, group, W.middleRows(part->groups[c] * each, each), q, log_normalizer,
-                 weights.drawn);
-      for (const Segment& tokens : group.tokens)
-        std::fill(weights.group.begin() + tokens.begin, weights.group.begin() + tokens.end,
-                  static_cast<Index>(c));
+    KeyWeights weights{
+        view.pi, view.pi, {}, std::vector<Index>(static_cast<std::size_t>(view.pi.size()), -1)};
+    Matrix drawn = view.pi.replicate(1, each);  // h_ms; of E it is π_m
+    for (std::size_t c = 0; c < view.part->groups.size(); ++c) {
+      const Matrix h = view.weights(c, W.middleRows(view.part->groups[c] * each, each));
+      Index place = 0;
+      for_each_token(view.group(c).tokens, [&](Index m) {
+        drawn.row(m) = h.row(place++);
+        weights.group[static_cast<std::size_t>(m)] = static_cast<Index>(c);
+      });
     }
+    weights.drawn = drawn.rowwise().mean();
+    weights.direction_sums.resize(each, p + 1);
+    weights.direction_sums.leftCols(p) = drawn.transpose() * problem.V.topRows(view.pi.size());
+    weights.direction_sums.col(p) = drawn.colwise().sum().transpose();
     return weights;
+  }
+
+  // Keys of E do not vary, and keys of different groups are independent.
+  Vector best_shared_coefficient(const AttentionProblem& problem, Index query, Index draws) const override {
+    check(problem);
+    require(!options_.released_noise && !options_.deterministic && options_.shape.mass == GroupMass::exact &&
+                !options_.shape.cover_all,
+            "{}: coefficient \"regression\" is known in closed form for the faithful eva only",
+            spec().text());
+    const Prepared shared(problem, options_, {draws});
+    const QueryView view(problem, shared, query);
+    Matrix C = view.pi * view.pi.transpose();
+    for (std::size_t c = 0; c < view.part->groups.size(); ++c)
+      for_each_token(view.group(c).tokens, [&](Index m) {
+        for_each_token(view.group(c).tokens,
+                       [&](Index other) { C(m, other) = view.pair_moment(c, m, other); });
+      });
+    return regression_coefficient(C, view.pi, problem.V.topRows(view.pi.size()));
   }
 
  private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <type_traits>
 
 namespace attngap {
@@ -26,23 +27,49 @@ View<Scalar> view(AlignedBuffer<Scalar>& buffer, Index rows, Index columns) {
   return View<Scalar>(buffer.data(), rows, columns);
 }
 
+// The values themselves where they have the wanted precision, else a copy in it.
+template <typename Scalar>
+std::unique_ptr<const RowMatrix<Scalar>> converted(const Matrix& values) {
+  if constexpr (std::is_same_v<Scalar, double>) return nullptr;
+  return std::make_unique<const RowMatrix<Scalar>>(values.cast<Scalar>());
+}
+
+template <typename Scalar>
+const Scalar* address_of(const Matrix& values, const std::unique_ptr<const RowMatrix<Scalar>>& copy) {
+  if constexpr (std::is_same_v<Scalar, double>)
+    return values.data();
+  else
+    return copy->data();
+}
+
 }  // namespace
 
 template <typename Scalar>
-PreparedRows<Scalar>::PreparedRows(const AttentionProblem& problem, bool center_keys)
-    : V(problem.V.cast<Scalar>()), mask(problem.mask), positions(problem.positions) {
-  const Matrix queries = problem.scaled_queries();
-  Matrix keys = problem.scaled_keys();
-  if (center_keys) keys.rowwise() -= keys.colwise().mean().eval();
-  Q = queries.cast<Scalar>();
-  K = keys.cast<Scalar>();
-  query_half_norms = (0.5 * queries.rowwise().squaredNorm()).template cast<Scalar>();
-  key_half_norms = (0.5 * keys.rowwise().squaredNorm()).template cast<Scalar>();
-  Matrix sums(1 + keys.cols(), problem.value_dim() + 1);
-  sums.topLeftCorner(1, problem.value_dim()) = problem.V.colwise().sum();
-  sums(0, problem.value_dim()) = static_cast<double>(problem.keys());
-  sums.bottomLeftCorner(keys.cols(), problem.value_dim()).noalias() = keys.transpose() * problem.V;
-  sums.bottomRightCorner(keys.cols(), 1) = keys.colwise().sum().transpose();
+PreparedRows<Scalar>::PreparedRows(const AttentionProblem& problem, const Matrix& values, bool center_keys)
+    : converted_values(converted<Scalar>(values)),
+      V(address_of<Scalar>(values, converted_values), values.rows(), values.cols()),
+      mask(problem.mask),
+      positions(problem.positions) {
+  const double root = std::sqrt(problem.scale);
+  Q = (problem.Q * root).template cast<Scalar>();
+  query_half_norms = (0.5 * (problem.Q * root).rowwise().squaredNorm()).template cast<Scalar>();
+  Eigen::RowVectorXd center = Eigen::RowVectorXd::Zero(problem.head_dim());
+  if (center_keys) center = root * problem.K.colwise().mean();
+  K.resize(problem.keys(), problem.head_dim());
+  key_half_norms.resize(problem.keys());
+  Matrix sums = Matrix::Zero(1 + problem.head_dim(), values.cols() + 1);
+  // In blocks, so that no second copy of all keys stands beside K.
+  for (Index first = 0; first < problem.keys(); first += kBlockRows) {
+    const Index count = std::min(kBlockRows, problem.keys() - first);
+    const Matrix keys = (problem.K.middleRows(first, count) * root).rowwise() - center;
+    K.middleRows(first, count) = keys.template cast<Scalar>();
+    key_half_norms.segment(first, count) = (0.5 * keys.rowwise().squaredNorm()).template cast<Scalar>();
+    sums.topLeftCorner(1, values.cols()) += values.middleRows(first, count).colwise().sum();
+    sums.bottomLeftCorner(keys.cols(), values.cols()).noalias() +=
+        keys.transpose() * values.middleRows(first, count);
+    sums.bottomRightCorner(keys.cols(), 1) += keys.colwise().sum().transpose();
+  }
+  sums(0, values.cols()) = static_cast<double>(problem.keys());
   affine_sums = sums.cast<Scalar>();
 }
 
@@ -67,7 +94,7 @@ class FeaturePass<Scalar>::MapPass {
       : rows_(rows),
         map_(map),
         weighted_(weighted),
-        values_(weighted.V.size() == 0 ? rows.V : weighted.V),
+        values_(weighted.V.size() == 0 ? rows.V.data() : weighted.V.data(), rows.V.rows(), rows.V.cols()),
         numerator_(rows.Q.rows(), rows.V.cols()),
         denominator_(rows.Q.rows()),
         row_shift_(rows.Q.rows()),
@@ -209,7 +236,7 @@ class FeaturePass<Scalar>::MapPass {
   const PreparedRows<Scalar>& rows_;
   const FeatureMap& map_;
   const WeightedValues<Scalar>& weighted_;
-  const RowMatrix<Scalar>& values_;
+  const Eigen::Map<const RowMatrix<Scalar>> values_;
 
   Index width_ = 0;
   Index skipped_ = 0;

@@ -20,10 +20,18 @@ template <typename Scalar>
 struct PreparedRows {
   using Column = Eigen::Matrix<Scalar, Eigen::Dynamic, 1>;
 
-  /// With `center_keys` the mean key is taken from every key, which softmax does not see.
-  explicit PreparedRows(const AttentionProblem& problem, bool center_keys = false);
+  /// With `center_keys` the mean key is taken from every key, which softmax does not see. In double, V is the
+  /// problem's own, which must outlive the rows.
+  explicit PreparedRows(const AttentionProblem& problem, bool center_keys = false)
+      : PreparedRows(problem, problem.V, center_keys) {}
 
-  RowMatrix<Scalar> Q, K, V;
+  /// The same with the values in another place, where `problem` is a transformed copy.
+  PreparedRows(const AttentionProblem& problem, const Matrix& values, bool center_keys);
+  PreparedRows(PreparedRows&&) noexcept = default;
+
+  RowMatrix<Scalar> Q, K;
+  std::unique_ptr<const RowMatrix<Scalar>> converted_values;  ///< in float; V then shows them
+  Eigen::Map<const RowMatrix<Scalar>> V;
   Column query_half_norms, key_half_norms;  ///< |q̃|²/2, |k̃|²/2
   RowMatrix<Scalar> affine_sums;            ///< [Σ_j [v_j 1]; K̃ᵀ [V 1]], (1+d)×(p+1)
   Mask mask = Mask::none;

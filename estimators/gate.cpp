@@ -59,20 +59,27 @@ Vector log_relative_weights(const Gates& gates) {
 GateRule::GateRule(std::string_view text) {
   const std::size_t colon = text.find(':');
   const std::string_view name = text.substr(0, colon);
-  constexpr std::array<std::string_view, 3> kNames{"none", "constant", "linear"};
+  constexpr std::array<std::string_view, 4> kNames{"none", "constant", "linear", "given"};
   require_known("gate", name, kNames);
   kind_ = static_cast<Kind>(std::find(kNames.begin(), kNames.end(), name) - kNames.begin());
-  require(is_none() == (colon == std::string_view::npos), "gate={}: {}", text,
-          is_none() ? "takes no number" : "a number must follow, such as constant:0.9 or linear:1");
+  const bool needs_number = kind_ == Kind::constant || kind_ == Kind::linear;
+  require(needs_number == (colon != std::string_view::npos), "gate={}: {}", text,
+          needs_number ? "a number must follow, such as constant:0.9 or linear:1" : "takes no number");
   if (kind_ == Kind::constant) {
     constant_ = parse_number("gate=constant", text.substr(colon + 1));
     require(constant_ > 0.0 && constant_ < 1.0, "gate={}: must be above 0 and below 1", text);
   }
-  if (kind_ == Kind::linear)
-    seed_ = static_cast<std::uint64_t>(parse_count("gate=linear", text.substr(colon + 1), 0));
+  if (kind_ == Kind::linear) seed_ = parse_seed("gate=linear", text.substr(colon + 1));
 }
 
-Gates GateRule::gates(const Matrix& keys) const {
+Gates GateRule::gates(const AttentionProblem& problem, const Matrix& keys) const {
+  if (kind_ == Kind::given) {
+    require(problem.gates.size() == keys.rows(),
+            "gate=given: the data have {} gates for {} keys; name an array of one gate a key with the data's "
+            "gate=",
+            problem.gates.size(), keys.rows());
+    return given_gates(problem.gates);
+  }
   if (kind_ == Kind::constant) return given_gates(Vector::Constant(keys.rows(), constant_));
   require(kind_ == Kind::linear, "gate=none has no gates");
   Vector drawn(keys.cols() + 1);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "estimators/matrix.hpp"
+#include "estimators/attention_problem.hpp"
 
 #include <cstdint>
 #include <string_view>
@@ -31,8 +31,8 @@ Vector log_unrolled_weights(const Gates& gates, Index t);
 /// see: ln(1 − g_i) − Σ_{j=1}^{i} ln g_j. All gates but g_0 must be positive.
 Vector log_relative_weights(const Gates& gates);
 
-/// What `gate=` says: none, constant:G, or linear:SEED, whose w ~ N(0, I/d) and b ~ N(0, 1) come from that
-/// seed.
+/// What `gate=` says: none; constant:G; linear:SEED, whose w ~ N(0, I/d) and b ~ N(0, 1) come from that seed;
+/// or given, the gates of the problem.
 class GateRule {
  public:
   GateRule() = default;
@@ -42,11 +42,12 @@ class GateRule {
 
   bool is_none() const { return kind_ == Kind::none; }
 
-  /// The gates of these keys (as the features see them), l×d.
-  Gates gates(const Matrix& keys) const;
+  /// The gates of a problem whose keys the features see as given (l×d). Throws BadInput where gate=given
+  /// finds no gates, another number of them than keys, or one outside (0, 1).
+  Gates gates(const AttentionProblem& problem, const Matrix& keys) const;
 
  private:
-  enum class Kind { none, constant, linear };
+  enum class Kind { none, constant, linear, given };
   Kind kind_ = Kind::none;
   double constant_ = 0.0;
   std::uint64_t seed_ = 0;

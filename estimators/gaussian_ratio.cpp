@@ -21,8 +21,9 @@ class GaussianRatio : public RatioEstimator {
 
   const FeatureMap& map() const override { return map_; }
   std::string projection() const override { return std::string(law_.name()); }
-  // Positive: inside the hull of the values.
-  bool has_moments() const override { return map_.in_log_domain(); }
+  // Positive: inside the hull of the values. Else the denominator has a density at zero, unless it is kept
+  // away.
+  bool has_moments() const override { return map_.in_log_domain() || denominator().bounds_away_from_zero(); }
   std::string sharing_key() const override {
     return fmt::format("gaussian {} {} {}", law_.name(), map_.fixed_norm(), center_keys());
   }
@@ -79,6 +80,7 @@ class RandomFeatureAttention final : public GaussianRatio {
             "rfa: center=keys changes what kernel=arccos converges to; leave it out");
   }
 
+  bool transforms() const override { return unit_; }
   AttentionProblem transformed(const AttentionProblem& problem) const override {
     if (!unit_) return problem;
     AttentionProblem unit = problem;
@@ -92,6 +94,7 @@ class RandomFeatureAttention final : public GaussianRatio {
     require(gate_.is_none() || problem.mask == Mask::causal,
             "rfa: gate={} forgets from token to token and needs a causal problem (mask=causal)",
             option(spec(), "gate"));
+    if (!gate_.is_none()) gates_of(problem);
   }
 
   std::string sharing_key() const override {
@@ -115,7 +118,7 @@ class RandomFeatureAttention final : public GaussianRatio {
   }
 
   Vector log_key_weights(const AttentionProblem& problem) const override {
-    return gate_.is_none() ? Vector() : log_relative_weights(gate_.gates(transformed(problem).scaled_keys()));
+    return gate_.is_none() ? Vector() : log_relative_weights(gates_of(problem));
   }
 
   std::unique_ptr<SamplerPlan> plan(const AttentionProblem& problem,
@@ -123,10 +126,14 @@ class RandomFeatureAttention final : public GaussianRatio {
                                     const std::vector<Index>& counts, Precision precision) const override {
     if (gate_.is_none()) return RatioEstimator::plan(problem, group, counts, precision);
     check(problem);
-    return gated_plan(*this, problem, gate_.gates(transformed(problem).scaled_keys()), group.size(), counts);
+    return gated_plan(*this, problem, gates_of(problem), group.size(), counts);
   }
 
  private:
+  Gates gates_of(const AttentionProblem& problem) const {
+    return gate_.gates(problem, transformed(problem).scaled_keys());
+  }
+
   // |x||y| J₁(θ)/2π from z = x·y.
   static double arccos_score(double z, double x, double y) {
     if (x * y == 0.0) return 0.0;

@@ -218,6 +218,9 @@ class Lara final : public AttentionEstimator {
 
   Index dimension(Index draws) const override { return draws * options_.directions(); }
   DenominatorPolicy denominator() const override { return policy_; }
+  Coefficient own_coefficient() const override {
+    return options_.self_normalized ? Coefficient::ratio : Coefficient::zero;
+  }
   bool has_moments() const override {
     return !options_.self_normalized || !options_.signed_weights() || policy_.bounds_away_from_zero();
   }
@@ -278,6 +281,16 @@ KeyWeights Lara::key_weights(const AttentionProblem& problem, Index query, Index
                      spread_over_keys(draw.W, units * block.weights.row(0).transpose(), keys),
                      {},
                      {}};
+  if (!proposals.optimal && !options_.antithetic) {  // the proposals' draws t are independent and alike
+    const Index repeats = options_.directions(), count = draw.W.rows() / repeats, p = problem.value_dim();
+    const Matrix& values = pool.average();
+    weights.direction_sums.resize(repeats, p + 1);
+    for (Index t = 0; t < repeats; ++t) {
+      const Eigen::RowVectorXd of_draw =
+          static_cast<double>(repeats) * units * block.weights.row(0).segment(t * count, count);
+      weights.direction_sums.row(t) << of_draw * values.middleRows(t * count, count), of_draw.sum();
+    }
+  }
   if (proposals.optimal)
     weights.drawn += spread_over_keys(
         proposals.optimal->pilot(),

@@ -81,6 +81,12 @@ DegreeLaw optimal_degrees(const MaclaurinKernel& kernel, const PairSample& pairs
     logs.push_back(n < options.known ? -1e9 : std::log(a) + 0.5 * std::log(mean) + grown);
     if (a == 0.0 || mean == 0.0) break;
   }
+  // The law's mean degree is about √m; see poisson_degrees for the limit.
+  require(std::isfinite(kernel.radius) || options.max_degree || largest <= 1e4,
+          "degrees=optimal: m = {} is above 10^4, where degrees beyond 170 matter, whose weight no double "
+          "holds; shrink "
+          "the inputs (scale=, or ppsbn=code) or set max-degree",
+          largest);
   const double highest = *std::max_element(logs.begin(), logs.end());
   std::vector<double> weights;
   for (const double log_weight : logs) weights.push_back(std::exp(log_weight - highest));
@@ -146,7 +152,7 @@ Extremes extremes(MaclaurinDirection law, const AttentionProblem& problem) {
 
 std::string variance_rule(const DegreeLaw& degrees) {
   if (degrees.geometric > 0.0)
-    return fmt::format("geometric degrees with p = {} need p·m <= 1", degrees.geometric);
+    return fmt::format("geometric degrees with p = {} need p·m below 1", degrees.geometric);
   if (degrees.ratio == 0.0) return "Poisson degrees are too thin a law for any kernel but exp";
   return fmt::format("the optimal degrees of this data need m < {}", degrees.ratio);
 }

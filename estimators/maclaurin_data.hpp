@@ -34,8 +34,8 @@ DegreeAllocation neyman_allocation(const MaclaurinKernel& kernel, const PairSamp
 /// Throws BadInput, with the first reason found and the pair, where on some visible pair of the problem
 ///   f is not a number or infinite (nothing to estimate; not even `force` helps),
 ///   the series does not converge, |z| > its radius,
-///   the kernel estimate has no variance, or not even a mean: p·m > 1 for geometric degrees, m above
-///   √(largest m) for optimal ones, m > 0 for Poisson degrees of a kernel other than exp.
+///   the kernel estimate has no variance, or not even a mean: p·m ≥ 1 (log and sqrt: > 1) for geometric
+///   degrees, m above √(largest m) for optimal ones, m > 0 for Poisson degrees of a kernel other than exp.
 /// The exp kernel passes everywhere. With a max-degree or a fixed allocation every moment exists, and only f
 /// is looked at. Streams over blocks of queries: time O(n l d), memory O(block · l).
 void require_moments(const RandomMaclaurin& law, const AttentionProblem& problem, std::string_view name,

@@ -8,6 +8,7 @@
 #include "estimators/ratio_estimator.hpp"
 #include "estimators/scaling_batch_norm.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <stdexcept>
@@ -51,6 +52,17 @@ class MaclaurinMap final : public FeatureMap {
   std::optional<RandomMaclaurin> law_;
 };
 
+// B, or one number a channel: B1/B2/….
+Vector parse_betas(std::string_view text) {
+  std::vector<double> numbers;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find('/', begin), text.size());
+    numbers.push_back(parse_number("rmfa: beta", text.substr(begin, end - begin)));
+    begin = end + 1;
+  }
+  return Eigen::Map<const Vector>(numbers.data(), static_cast<Index>(numbers.size()));
+}
+
 // Random Maclaurin feature attention with ppSBN (Guo et al. 2024, Macformer).
 class MaclaurinRatio final : public RatioEstimator {
  public:
@@ -84,12 +96,26 @@ class MaclaurinRatio final : public RatioEstimator {
   // The denominator is zero with positive probability.
   bool has_moments() const override { return denominator().bounds_away_from_zero(); }
   PostScaling post_scaling() const override { return post_; }
+  bool transforms() const override { return pre_ != PreScaling::none; }
   AttentionProblem transformed(const AttentionProblem& problem) const override {
     return pre_scaled(problem, pre_);
   }
 
   void check(const AttentionProblem& problem) const override {
+    require(post_.beta.size() == 1 || post_.beta.size() == problem.value_dim(),
+            "rmfa: beta has {} numbers, the values have {} channels; give one number, or one a channel",
+            post_.beta.size(), problem.value_dim());
     require_moments(law_on(problem), prepared(problem), "rmfa", force_);
+  }
+
+  bool terms_have_variance(const AttentionProblem& problem) const override {
+    if (!force_) return true;  // or `check` has refused
+    try {
+      require_moments(law_on(problem), prepared(problem), "rmfa", false);
+      return true;
+    } catch (const BadInput&) {
+      return false;
+    }
   }
 
   std::string target_name() const override {
@@ -97,7 +123,9 @@ class MaclaurinRatio final : public RatioEstimator {
     std::string name = softmax ? "softmax" : fmt::format("kernelised attention ({})", kernel_.name);
     if (pre_ == PreScaling::none) return name;
     name += fmt::format(" of ppSBN inputs ({})", option(spec(), "ppsbn"));
-    return post_.is_identity() ? name : name + fmt::format(", gamma={}, beta={}", post_.gamma, post_.beta);
+    return post_.is_identity()
+               ? name
+               : name + fmt::format(", gamma={}, beta={}", post_.gamma, option(spec(), "beta"));
   }
 
   Matrix target(const AttentionProblem& problem) const override {
@@ -145,10 +173,10 @@ class MaclaurinRatio final : public RatioEstimator {
 
   void read_post_scaling() {
     post_.gamma = parse_number("rmfa: gamma", option(spec(), "gamma"));
-    post_.beta = parse_number("rmfa: beta", option(spec(), "beta"));
+    post_.beta = parse_betas(option(spec(), "beta"));
     require(post_.is_identity() || pre_ != PreScaling::none,
             "rmfa: gamma and beta are parameters of ppSBN; add ppsbn=paper or ppsbn=code");
-    require(post_.beta > 0.0, "rmfa: beta = {}, must be positive", post_.beta);
+    require((post_.beta.array() > 0.0).all(), "rmfa: beta = {}, must be positive", option(spec(), "beta"));
   }
 
   bool depends_on_data() const {

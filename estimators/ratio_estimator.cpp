@@ -2,7 +2,6 @@
 
 #include "estimators/error.hpp"
 #include "estimators/estimator_table.hpp"
-#include "estimators/feature_pass.hpp"
 
 #include <cmath>
 
@@ -16,7 +15,7 @@ class RatioPlan final : public SamplerPlan {
             std::span<const AttentionEstimator* const> group, const std::vector<Index>& counts)
       : first_(first), problem_(problem) {
     typename FeaturePass<Scalar>::Plan pass;
-    pass.rows = std::make_shared<PreparedRows<Scalar>>(first.transformed(problem), first.center_keys());
+    pass.rows = std::make_shared<PreparedRows<Scalar>>(first.prepared_rows<Scalar>(problem));
     pass.panel_width = first.panel_width();
     for (const AttentionEstimator* member : group) {
       const FeatureMap& map = dynamic_cast<const RatioEstimator&>(*member).map();
@@ -143,7 +142,7 @@ Vector RatioEstimator::key_factors(const AttentionProblem& problem, Index query)
 
 KeyWeights RatioEstimator::key_weights(const AttentionProblem& problem, Index query, Index draws,
                                        const StreamAddress& address) const {
-  const PreparedRows<double> rows(transformed(problem), center_keys_);
+  const PreparedRows<double> rows = prepared_rows<double>(problem);
   const Index keys = problem.visible_keys(query);
   const Vector shift = key_factors(problem, query);
   const Vector exponents =
@@ -177,7 +176,7 @@ KeyWeights RatioEstimator::key_weights(const AttentionProblem& problem, Index qu
 }
 
 Matrix RatioEstimator::key_covariance(const AttentionProblem& problem, Index query) const {
-  const PreparedRows<double> rows(transformed(problem), center_keys_);
+  const PreparedRows<double> rows = prepared_rows<double>(problem);
   const Vector factors = key_factors(problem, query).array().exp();
   const auto law = map_on(problem);
   const Vector q = rows.Q.row(query);

@@ -4,6 +4,7 @@
 #include "estimators/decoding_state.hpp"
 #include "estimators/direction_source.hpp"
 #include "estimators/feature_map.hpp"
+#include "estimators/feature_pass.hpp"
 
 #include <memory>
 #include <vector>
@@ -15,7 +16,8 @@ namespace attngap {
 ///   o(q) = Σ_j φ(q)·φ(k_j) v_j / Σ_j φ(q)·φ(k_j)
 ///
 /// What differs between RFA, Performer and RMFA is the feature map and where its directions come from. The
-/// option center=keys takes the mean key from all keys, which leaves softmax unchanged but not its estimate.
+/// option center=keys takes the mean key from all keys, which leaves softmax unchanged but not its estimate;
+/// under a causal mask that mean looks ahead, so it is for study, not for decoding.
 class RatioEstimator : public AttentionEstimator {
  public:
   explicit RatioEstimator(Spec spec);
@@ -33,6 +35,7 @@ class RatioEstimator : public AttentionEstimator {
   /// Whether the features of a count are the first features of a larger one with the same weights, so that
   /// one pass yields all counts.
   virtual bool nested() const { return true; }
+  bool independent_directions() const override { return projection() != "orthogonal" && nested(); }
 
   Index dimension(Index draws) const override { return draws * map().per_direction(); }
   DenominatorPolicy denominator() const override { return denominator_; }
@@ -41,8 +44,19 @@ class RatioEstimator : public AttentionEstimator {
 
   Matrix key_covariance(const AttentionProblem& problem, Index query) const override;
 
-  /// The inputs the features see: by default the given ones. The target is exact attention of these.
+  /// Whether the features see other inputs than the given ones.
+  virtual bool transforms() const { return false; }
+
+  /// The inputs the features see: by default the given ones. Values stay. The target is exact attention of
+  /// these.
   virtual AttentionProblem transformed(const AttentionProblem& problem) const { return problem; }
+
+  /// The rows of a pass over this problem, which must outlive them.
+  template <typename Scalar>
+  PreparedRows<Scalar> prepared_rows(const AttentionProblem& problem) const {
+    if (!transforms()) return PreparedRows<Scalar>(problem, center_keys_);
+    return PreparedRows<Scalar>(transformed(problem), problem.V, center_keys_);
+  }
 
   /// Transformed, and with centred keys where the estimator centres them.
   AttentionProblem prepared(const AttentionProblem& problem) const;

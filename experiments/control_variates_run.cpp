@@ -5,19 +5,27 @@
 #include "estimators/exact_attention.hpp"
 #include "experiments/gap_run.hpp"
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <map>
+#include <set>
+#include <utility>
 
 namespace attngap {
 namespace {
 
-constexpr Index kGroups = 8;
+// Contiguous groups of policy group, for estimators whose draws bring none: from RFA's one towards one a key.
+constexpr std::array<Index, 3> kGroups{4, 16, 64};
+
+// Below so many directions the estimated coefficient, a regression slope, has no variance.
+constexpr Index kLeastForSlope = 4;
 
 // An estimator under one policy.
 struct Path {
   const AttentionEstimator* estimator = nullptr;
   NamedCoefficient policy;
-  bool own_groups = false;  ///< the estimator's draw says which keys form a group (EVA)
+  Index groups = 0;  ///< of policy group; 0: the draw says which keys form a group (EVA)
 };
 
 // One head: its problem, the exact outputs, and the coefficients of the regression policy, one a query.
@@ -30,10 +38,17 @@ class ControlVariateCell final : public Cell {
     for (const auto& estimator : estimators) {
       if (!estimator->random()) continue;
       estimator->check(problem_);
+      estimator->require_decomposable();
       targets_[estimator.get()] = estimator->target(problem_);
+      if (!estimator->terms_have_variance(problem_)) endless_.insert(estimator.get());
       const bool own_groups = !estimator->key_weights(problem_, 0, spec_.features.front(), {}).group.empty();
-      for (const NamedCoefficient& policy : coefficients())
-        if (serves(*estimator, policy.coefficient)) paths_.push_back({estimator.get(), policy, own_groups});
+      for (const NamedCoefficient& policy : coefficients()) {
+        if (!serves(*estimator, policy.coefficient)) continue;
+        if (policy.coefficient != Coefficient::group || own_groups)
+          paths_.push_back({estimator.get(), policy, 0});
+        else
+          for (const Index groups : kGroups) paths_.push_back({estimator.get(), policy, groups});
+      }
     }
     exact_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
@@ -49,12 +64,7 @@ class ControlVariateCell final : public Cell {
       Spec shown = path.estimator->spec();
       shown.options.erase("projection");
       shown.options["coefficient"] = path.policy.name;
-      if (path.policy.coefficient == Coefficient::group && !path.own_groups)
-        shown.options["coefficient-groups"] = std::to_string(kGroups);
-      // With the exact shared or own coefficients an estimate is linear in bounded or square-integrable
-      // terms.
-      const bool ratio =
-          path.policy.coefficient == Coefficient::ratio || path.policy.coefficient == Coefficient::group;
+      if (path.groups > 0) shown.options["coefficient-groups"] = std::to_string(path.groups);
       for (const Index draws : spec_.features) {
         const ResultRow row{spec_.experiment,
                             name_,
@@ -75,9 +85,7 @@ class ControlVariateCell final : public Cell {
                             ""};
         const auto blocks = blocks_of(series++);
         require_gap_blocks(row, targets_.at(path.estimator), blocks);
-        append_metrics(
-            rows, row,
-            gap_metrics(targets_.at(path.estimator), blocks, !ratio || path.estimator->has_moments()));
+        append_metrics(rows, row, gap_metrics(targets_.at(path.estimator), blocks, has_moments(path, draws)));
       }
     }
     return rows;
@@ -86,17 +94,33 @@ class ControlVariateCell final : public Cell {
  private:
   friend class ControlVariateWorker;
 
+  // Whether the estimate has a mean and a variance. With a coefficient that does not depend on the draw it is
+  // linear in the h_m, and has what they have.
+  bool has_moments(const Path& path, Index draws) const {
+    switch (path.policy.coefficient) {
+      case Coefficient::key:
+        return true;
+      case Coefficient::ratio:
+      case Coefficient::group:
+        return path.estimator->has_moments() && !endless_.contains(path.estimator);
+      case Coefficient::estimated:
+        return draws >= kLeastForSlope && !endless_.contains(path.estimator);
+      default:
+        return !endless_.contains(path.estimator);
+    }
+  }
+
   // Whether the policy has what it needs; finds the regression coefficients on the way.
   bool serves(const AttentionEstimator& estimator, Coefficient coefficient) {
+    if (coefficient == Coefficient::estimated) {
+      if (spec_.features.front() < 2) return false;
+      return estimator.key_weights(problem_, 0, spec_.features.front(), {}).direction_sums.rows() >= 2;
+    }
+    if (coefficient != Coefficient::regression) return true;
     try {
-      if (coefficient == Coefficient::estimated)
-        return estimator.key_weights(problem_, 0, 2, {}).direction_sums.rows() == 2 &&
-               spec_.features.front() >= 2;
-      if (coefficient != Coefficient::regression) return true;
-      for (Index i = 0; i < problem_.queries(); ++i)
-        regressions_[&estimator].push_back(regression_coefficient(
-            estimator.key_covariance(problem_, i), estimator.key_weights(problem_, i, 1, {}).expected,
-            problem_.V.topRows(problem_.visible_keys(i))));
+      for (const Index draws : spec_.features)
+        for (Index i = 0; i < problem_.queries(); ++i)
+          regressions_[{&estimator, draws}].push_back(estimator.best_shared_coefficient(problem_, i, draws));
       return true;
     } catch (const BadInput&) {
       return false;
@@ -107,7 +131,8 @@ class ControlVariateCell final : public Cell {
   std::string name_;
   AttentionProblem problem_;
   std::map<const AttentionEstimator*, Matrix> targets_;
-  std::map<const AttentionEstimator*, std::vector<Vector>> regressions_;
+  std::map<std::pair<const AttentionEstimator*, Index>, std::vector<Vector>> regressions_;
+  std::set<const AttentionEstimator*> endless_;  // of infinite variance
   std::vector<Path> paths_;
   double exact_seconds_ = 0.0;
 };
@@ -152,9 +177,10 @@ class ControlVariateWorker final : public CellWorker {
     const auto values = problem.V.topRows(weights.drawn.size());
     for (std::size_t i = 0; i < cell_.paths_.size(); ++i) {
       if (cell_.paths_[i].estimator != &estimator) continue;
-      CoefficientInputs inputs{cell_.paths_[i].policy.coefficient, kGroups, nullptr};
+      CoefficientInputs inputs{cell_.paths_[i].policy.coefficient, cell_.paths_[i].groups, nullptr};
       if (inputs.coefficient == Coefficient::regression)
-        inputs.regression = &cell_.regressions_.at(&estimator)[static_cast<std::size_t>(query)];
+        inputs.regression =
+            &cell_.regressions_.at({&estimator, counts[count]})[static_cast<std::size_t>(query)];
       estimates[i * counts.size() + count].numerator.row(query) = decompose(weights, values, inputs).estimate;
     }
   }
@@ -168,6 +194,18 @@ std::unique_ptr<CellWorker> ControlVariateCell::worker() const {
 }
 
 }  // namespace
+
+void require_control_variates(const RunSpec& spec) {
+  require(spec.precision == Precision::float64 && !spec.against_softmax,
+          "control-variates: terms per key are held in double against the estimator's own target; leave out "
+          "--precision "
+          "and --against");
+  const auto estimators = make_estimators(spec.estimators);
+  require(
+      std::any_of(estimators.begin(), estimators.end(), [](const auto& each) { return each->random(); }),
+      "control-variates: none of these estimators draws anything; give one such as rfa, performer or eva");
+  for (const auto& estimator : estimators) estimator->require_decomposable();
+}
 
 RunOutcome run_control_variates(const RunSpec& spec, RunStore& store, const RunControl& control) {
   const auto estimators = make_estimators(spec.estimators);

@@ -33,6 +33,7 @@ constexpr std::array kDataKeys{
     KeyHelp{"q", "a name", "q", "the array of queries"},
     KeyHelp{"k", "a name", "k", "the array of keys"},
     KeyHelp{"v", "a name", "v", "the array of values"},
+    KeyHelp{"gate", "a name", "none", "the array of gates, one a token in (0, 1), for rfa:gate=given"},
     KeyHelp{"name", "a word", "the file's stem", "short name in results"}};
 
 using Heads = std::vector<std::size_t>;
@@ -158,6 +159,22 @@ Matrix read_matrix(const ArrayFile& file, const FileArgument& argument, const st
                                   static_cast<Index>(cols));
 }
 
+Vector read_gates(const ArrayFile& file, const FileArgument& argument, const std::optional<Heads>& head) {
+  const std::string name = argument.option("gate", "");
+  if (name.empty()) return {};
+  const NumberArray array = file.read(name);
+  const std::string what =
+      fmt::format("{}: array \"{}\" of shape {}", argument.path, name, shape_text(array.shape));
+  require(!array.shape.empty() && array.shape.size() <= 3,
+          "{} has rank {}, must be (L), (H, L) or (B, H, L); reshape it", what, array.shape.size());
+  const std::span<const std::size_t> leading(array.shape.data(), array.shape.size() - 1);
+  const Heads index = full_index(leading, head, what);
+  std::size_t place = 0;
+  for (std::size_t axis = 0; axis < index.size(); ++axis) place = place * leading[axis] + index[axis];
+  const std::size_t length = array.shape.back();
+  return Eigen::Map<const Vector>(array.values.data() + place * length, static_cast<Index>(length));
+}
+
 Dataset load_file(std::string_view text) {
   const FileArgument argument = split_argument(text);
   constexpr std::array<std::string_view, 2> kMasks{"none", "causal"};
@@ -174,11 +191,13 @@ Dataset load_file(std::string_view text) {
     Matrix Q = read_matrix(*file, argument, "q", head);
     Matrix K = read_matrix(*file, argument, "k", head);
     Matrix V = read_matrix(*file, argument, "v", head);
-    return {name,
-            std::string(text),
-            make_problem(std::move(Q), std::move(K), std::move(V),
-                         mask == "causal" ? Mask::causal : Mask::none, scale, argument.path),
-            {}};
+    Dataset dataset{name,
+                    std::string(text),
+                    make_problem(std::move(Q), std::move(K), std::move(V),
+                                 mask == "causal" ? Mask::causal : Mask::none, scale, argument.path),
+                    {}};
+    dataset.problem.gates = read_gates(*file, argument, head);
+    return dataset;
   } catch (const std::bad_alloc&) {
     throw BadInput(
         fmt::format("{}: does not fit the memory of this machine; save a part of it", argument.path));
@@ -250,6 +269,7 @@ std::string content_hash(const AttentionProblem& problem) {
     hash.add(static_cast<std::uint64_t>(matrix->cols()));
     for (Index i = 0; i < matrix->size(); ++i) hash.add(std::bit_cast<std::uint64_t>(matrix->data()[i]));
   }
+  for (const double gate : problem.gates) hash.add(std::bit_cast<std::uint64_t>(gate));
   return fmt::format("fnv1a64:{:016x}", hash.value());
 }
 

@@ -32,8 +32,9 @@ std::span<const KeyHelp> data_keys();
 Dataset load_dataset(std::string_view argument);
 
 /// "fnv1a64:" and sixteen hexadecimal digits: FNV-1a (64 bits) over Q, K and V in turn, of each its rows and
-/// columns as 64-bit and then its entries as float64, row by row, all little endian. Equal numbers give equal
-/// hashes whatever file and precision they came from. Fowler, Noll, Vo, draft-eastlake-fnv.
+/// columns as 64-bit and then its entries as float64, row by row, all little endian, and over given gates.
+/// Equal numbers give equal hashes whatever file and precision they came from. Fowler, Noll, Vo,
+/// draft-eastlake-fnv.
 std::string content_hash(const AttentionProblem& problem);
 
 }  // namespace attngap

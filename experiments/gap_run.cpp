@@ -114,7 +114,9 @@ class GapCell final : public Cell {
     row.queries = problem_.queries();
     row.replicates = replicates;
     require_gap_blocks(row, target(estimator), blocks);
-    append_metrics(rows, row, gap_metrics(target(estimator), blocks, estimator.has_moments()));
+    append_metrics(rows, row,
+                   gap_metrics(target(estimator), blocks,
+                               estimator.has_moments() && estimator.terms_have_variance(problem_)));
   }
 
   const RunSpec& spec_;

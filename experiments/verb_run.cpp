@@ -1,4 +1,5 @@
 #include "estimators/error.hpp"
+#include "experiments/control_variates_run.hpp"
 #include "experiments/data_source.hpp"
 #include "experiments/experiment_table.hpp"
 #include "experiments/memory_need.hpp"
@@ -118,6 +119,7 @@ int verb_run(const std::vector<std::string>& arguments) {
   if (!options.parse(arguments)) return kDone;
 
   const RunSpec spec = read_spec(options);
+  if (spec.experiment == "control-variates") require_control_variates(spec);
   require(options.given("out"), "--out is missing; give a directory for the results");
   const std::filesystem::path directory = options.text("out");
   const auto formats = options.formats();

@@ -107,6 +107,23 @@ TEST_P(RatioDecomposition, ExpectedWeightsSumToOneAndDirectionSumsAverageToTheDr
   EXPECT_LT((mean.head(problem_.value_dim()) - problem_.V.transpose() * w.drawn).norm(), 1e-11);
 }
 
+TEST(EstimatedCoefficient, IsTheRatioWhereTheDenominatorDoesNotVary) {
+  const AttentionProblem problem = house_problem(3);
+  const Decomposition estimated =
+      make_estimator("ra")->decompose(problem, 1, 5, {1, 0, 0}, {Coefficient::estimated, 1});
+  const Decomposition ratio =
+      make_estimator("ra")->decompose(problem, 1, 5, {1, 0, 0}, {Coefficient::ratio, 1});
+  EXPECT_LT((estimated.estimate - ratio.estimate).norm(), kRounding);
+}
+
+TEST(RegressionCoefficient, IsRefusedWhereDirectionsAreNotIndependent) {
+  const AttentionProblem problem = house_problem(3);
+  for (const char* name : {"performer:projection=orthogonal", "rmfa:degrees=fixed,max-degree=3"})
+    EXPECT_THAT(sentence_of([&] { make_estimator(name)->best_shared_coefficient(problem, 0, 11); }),
+                testing::HasSubstr("independent directions only"))
+        << name;
+}
+
 TEST_P(RatioDecomposition, RegressionIsTheBestSharedCoefficient) {
   const Matrix C = estimator_->key_covariance(problem_, 0);
   const Vector pi = weights(0).expected;

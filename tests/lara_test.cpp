@@ -113,6 +113,22 @@ TEST(Lara, WithTheQuerysOwnMixtureAsProposalIsRandomizedAttention) {
   EXPECT_LT((draw_once("ra", problem, {1}, kAddress)[0].numerator - expected).norm(), 1e-12);
 }
 
+// Where all keys weigh alike (q = 0) and every key has its proposal, N(k_c, I), their mixture is p_n: then α
+// p_n/q_c is 1/C, h = 1, and LARA is Randomized Attention with each key drawn once, the mean of f(k_c + ε_c).
+TEST(Lara, ReducesToRandomizedAttentionWhereTheMixtureOfItsProposalsIsItsDensity) {
+  AttentionProblem problem = house_problem(14, {.queries = 1});
+  problem.Q.setZero();
+  const SnisReference reference(problem);
+  const Matrix W = reference.K + proposal_noise(kAddress, {0, 7}, 5);
+  Vector expected = Vector::Zero(2);
+  for (Index c = 0; c < 7; ++c) expected += reference.integrand(W.row(c)) / 7.0;
+  const AttentionEstimate drawn = draw_once("lara", problem, {7}, kAddress)[0];
+  EXPECT_NEAR(drawn.denominator(0) * std::exp(drawn.log_scale(0)), 7.0, 1e-12);  // Z = Σ exp(0)
+  EXPECT_LT((ratio(drawn).row(0).transpose() - expected).norm(), 1e-12);
+  // With fewer proposals their mixture is another density.
+  EXPECT_GT(std::abs(ratio(draw_once("lara", problem, {3}, kAddress)[0])(0, 0) - expected(0)), 1e-6);
+}
+
 TEST(Lara, IsItsFormulaPathwise) {
   const auto problem = house_problem(3);
   const SnisReference reference(problem);

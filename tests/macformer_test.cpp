@@ -78,6 +78,24 @@ TEST(TruncationBias, IsTheRestOfTheSeries) {
               1e-9);
 }
 
+// In one dimension signs have no noise, and with λ = |xy| neither have Poisson degrees: every draw is e^{xy}
+// itself, as far as degrees have weights that a double holds.
+TEST(DegreeLaws, OfPoissonAreExactInOneDimensionOrRefused) {
+  const auto poisson = make_estimator("rmfa:degrees=poisson");
+  for (const double z : {0.3, 4.0, 30.0, 99.0}) {
+    const AttentionProblem pair = one_pair(vector_of({z}), vector_of({1.0}));
+    for (std::uint32_t r = 0; r < 20; ++r) {
+      const AttentionEstimate draw = draw_once(*poisson, pair, {11}, {7, 0, r}).back();
+      EXPECT_NEAR(std::log(draw.denominator(0)) + draw.log_scale(0), z, 1e-10 * (1.0 + z)) << z;
+    }
+  }
+  for (const char* name : {"rmfa:degrees=poisson", "rmfa:degrees=optimal"})
+    EXPECT_THAT(
+        sentence_of([&] { make_estimator(name)->check(one_pair(vector_of({150.0}), vector_of({1.0}))); }),
+        testing::HasSubstr("no double holds"))
+        << name;
+}
+
 // The closed forms for the laws of the exp kernel, at m = 2z².
 TEST(DegreeLaws, HaveTheirSecondMomentsInClosedForm) {
   for (const double z : {0.05, 0.5, 1.2}) {

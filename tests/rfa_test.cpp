@@ -12,12 +12,14 @@
 #include <cmath>
 #include <numbers>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace attngap {
 namespace {
 
 using std::numbers::pi;
+using testing::HasSubstr;
 using testing_tools::chi_expectation;
 using testing_tools::draw_once;
 using testing_tools::house_problem;
@@ -238,11 +240,29 @@ INSTANTIATE_TEST_SUITE_P(Families, EveryRatio,
                                          "rmfa:degrees=fixed,max-degree=3,known=constant",
                                          "rmfa:ppsbn=code,kernel=inverse,degrees=optimal"));
 
+// The gates that come with the data are those of the recurrence.
+TEST(GatedRfa, TakesTheGatesOfTheData) {
+  AttentionProblem problem = house_problem(308, {.spread = 0.7}, Mask::causal);
+  const auto given = make_estimator("rfa:gate=given"), constant = make_estimator("rfa:gate=constant:0.75");
+  EXPECT_THAT(sentence_of([&] { given->check(problem); }), HasSubstr("0 gates for 7 keys"));
+  problem.gates = Vector::Constant(7, 0.75);
+  given->check(problem);
+  const StreamAddress address{4, 0, 1};
+  EXPECT_EQ(ratio(draw_once(*given, problem, {11}, address).back()),
+            ratio(draw_once(*constant, problem, {11}, address).back()));
+  EXPECT_EQ(given->target(problem), constant->target(problem));
+  problem.gates(3) = 0.2;
+  EXPECT_FALSE(given->target(problem).isApprox(constant->target(problem), 1e-6));
+  EXPECT_EQ(sample_queries(problem, 3).gates, problem.gates);
+  problem.gates(3) = 1.0;
+  EXPECT_THAT(sentence_of([&] { given->check(problem); }), HasSubstr("gate 3 = 1"));
+}
+
 TEST(GatedRfa, IsTheRatioOfGatedWeightsAndTargetsGatedSoftmax) {
   const AttentionProblem problem = house_problem(307, {.spread = 0.7}, Mask::causal);
   const auto rfa = make_estimator("rfa:gate=linear:5");
   const Matrix drawn = ratio(draw_once(*rfa, problem, {3, 11}, {4, 0, 1}).back());
-  const Gates gates = GateRule("linear:5").gates(problem.scaled_keys());
+  const Gates gates = GateRule("linear:5").gates(problem, problem.scaled_keys());
   EXPECT_TRUE(drawn.isApprox(recurrent(as_ratio(rfa), problem, 11, {4, 0, 1}, &gates), 1e-12));
   const Matrix target = rfa->target(problem);
   for (Index t = 0; t < 7; ++t) {
