@@ -103,6 +103,12 @@ class RandomFeatureAttention final : public GaussianRatio {
     return unit_ ? fmt::format("{} unit {}", shared, sigma_) : shared;
   }
 
+  KernelMoments kernel_moments(const AttentionProblem& problem, Index draws) const override {
+    KernelMoments moments = GaussianRatio::kernel_moments(problem, draws);
+    if (arccos_) moments.target = moments.mean;
+    return moments;
+  }
+
   std::string target_name() const override {
     std::string name = arccos_ ? "kernelised attention (arccos)" : "softmax";
     if (unit_) name += " of unit-normalised inputs";

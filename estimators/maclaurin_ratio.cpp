@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 
 namespace attngap {
@@ -144,6 +145,19 @@ class MaclaurinRatio final : public RatioEstimator {
     // The smallest count of a fixed allocation must hold every degree: better said here than by a thread.
     if (!nested() && !counts.empty()) law_on(problem).weights(counts.front());
     return RatioEstimator::plan(problem, group, counts, precision);
+  }
+
+  // Outside the radius the series diverges, and what f is there is no kernel.
+  KernelMoments kernel_moments(const AttentionProblem& problem, Index draws) const override {
+    const AttentionProblem seen = prepared(problem);
+    const Vector x = seen.scaled_queries().row(0), y = seen.scaled_keys().row(0);
+    const double z = x.dot(y);
+    constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+    if (std::abs(z) >= kernel_.radius) return {kNone, kNone, kNone};
+    const RandomMaclaurin law = law_on(problem);
+    const double mean = law.mean(z), variance = law.covariance(x, y, y, draws);
+    const double rounding = 32.0 * std::numeric_limits<double>::epsilon() * mean * mean;
+    return {kernel_.value(z), mean, variance * static_cast<double>(draws) > rounding ? variance : 0.0};
   }
 
   Index panel_width() const override { return 512; }

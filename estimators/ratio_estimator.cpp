@@ -2,8 +2,10 @@
 
 #include "estimators/error.hpp"
 #include "estimators/estimator_table.hpp"
+#include "estimators/projection.hpp"
 
 #include <cmath>
+#include <limits>
 
 namespace attngap {
 namespace {
@@ -173,6 +175,21 @@ KeyWeights RatioEstimator::key_weights(const AttentionProblem& problem, Index qu
   }
   weights.drawn /= static_cast<double>(draws);
   return weights;
+}
+
+KernelMoments RatioEstimator::kernel_moments(const AttentionProblem& problem, Index draws) const {
+  const AttentionProblem seen = prepared(problem);
+  const Vector x = seen.scaled_queries().row(0), y = seen.scaled_keys().row(0);
+  const auto law = map_on(problem);
+  const double mean = law->kernel(x, y), second = law->pair_moment(x, y, y);
+  const Index block = projection_named(projection()).block(x.size());
+  const Index full = draws / block, rest = draws % block;
+  const auto m = static_cast<double>(draws);
+  const auto pairs = static_cast<double>(full * block * (block - 1) + rest * (rest - 1));
+  double excess = m * (second - mean * mean);
+  if (pairs > 0.0) excess += pairs * (law->orthogonal_pair_moment(x, y) - mean * mean);
+  const double rounding = 32.0 * std::numeric_limits<double>::epsilon() * (m + pairs) * second;
+  return {std::exp(x.dot(y)), mean, excess > rounding ? excess / (m * m) : 0.0};
 }
 
 Matrix RatioEstimator::key_covariance(const AttentionProblem& problem, Index query) const {

@@ -11,6 +11,13 @@
 
 namespace attngap {
 
+/// One kernel estimate K̂ = (1/m) Σ_s φ_s(x)·φ_s(y) of m directions, in closed form.
+struct KernelMoments {
+  double target = 0.0;    ///< K, the kernel of the estimator's target at this pair; NaN where it has none
+  double mean = 0.0;      ///< E K̂; NaN where it does not exist
+  double variance = 0.0;  ///< Var K̂; infinity where it diverges
+};
+
 /// The ratio estimator of random features, biased although its kernel estimate is not:
 ///
 ///   o(q) = Σ_j φ(q)·φ(k_j) v_j / Σ_j φ(q)·φ(k_j)
@@ -43,6 +50,15 @@ class RatioEstimator : public AttentionEstimator {
                          const StreamAddress& address) const override;
 
   Matrix key_covariance(const AttentionProblem& problem, Index query) const override;
+
+  /// The kernel estimate of query 0 and key 0 of a problem at `draws` directions. With D the second moment of
+  /// one direction, P that of two of one block, and N the ordered pairs that share a block:
+  ///
+  ///   Var K̂ = [m (D − μ²) + N (P − μ²)]/m²,   μ = E K̂,   N = ⌊m/b⌋ b(b−1) + r(r−1),   r = m mod b
+  ///
+  /// A difference within the rounding of its terms is 0. Throws BadInput where the law of the features cannot
+  /// be made on this problem.
+  virtual KernelMoments kernel_moments(const AttentionProblem& problem, Index draws) const;
 
   /// Whether the features see other inputs than the given ones.
   virtual bool transforms() const { return false; }

@@ -31,6 +31,14 @@ class CellWorker {
   virtual std::vector<std::vector<double>> block() const = 0;
 };
 
+/// The worker of a cell that draws nothing: its rows are computed, not measured.
+class IdleWorker final : public CellWorker {
+ public:
+  void start_block() override {}
+  void draw(const StreamAddress&) override {}
+  std::vector<std::vector<double>> block() const override { return {}; }
+};
+
 /// One point of a sweep: what is drawn there, and the rows its stored blocks turn into.
 class Cell {
  public:

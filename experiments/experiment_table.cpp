@@ -3,6 +3,8 @@
 #include "estimators/names.hpp"
 #include "experiments/control_variates_run.hpp"
 #include "experiments/gap_run.hpp"
+#include "experiments/kernel_variance_run.hpp"
+#include "experiments/taylor_truncation_run.hpp"
 
 #include <array>
 #include <vector>
@@ -16,6 +18,12 @@ constexpr std::array kExperiments{
     NamedExperiment{"control-variates",
                     "bias, variance and MSE of every coefficient policy: from RFA over EVA to softmax", "16",
                     &run_control_variates},
+    NamedExperiment{"kernel-variance",
+                    "bias and variance of kernel estimates against norm, angle, d and m, over closed forms",
+                    "1", &run_kernel_variance, Workload::pairs},
+    NamedExperiment{"taylor-truncation",
+                    "error of the Taylor polynomial of exp, of element-wise weights and outputs, by degree",
+                    "256", &run_taylor_truncation, Workload::truncation},
 };
 
 }  // namespace

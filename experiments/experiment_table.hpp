@@ -7,12 +7,20 @@
 
 namespace attngap {
 
+/// What an experiment measures on.
+enum class Workload {
+  heads,      ///< --data
+  pairs,      ///< --norms, --cosines, --dims
+  truncation  ///< --radii, --degrees, and --data if any
+};
+
 /// A row of the table of experiments of `attngap run`.
 struct NamedExperiment {
   std::string_view name;
   std::string_view meaning;
   std::string_view default_queries;  ///< of --queries
   RunOutcome (*run)(const RunSpec& spec, RunStore& store, const RunControl& control);
+  Workload workload = Workload::heads;
 };
 
 /// Every experiment the toolkit runs.

@@ -1,9 +1,11 @@
 #include "experiments/run_spec.hpp"
 
+#include "estimators/elementwise_state.hpp"
 #include "estimators/error.hpp"
 #include "estimators/estimator_table.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -23,10 +25,64 @@ void require_increasing(const std::vector<Index>& features) {
           features.back());
 }
 
+namespace {
+
+void require_different(std::string_view option, const std::vector<double>& numbers) {
+  for (std::size_t i = 1; i < numbers.size(); ++i)
+    require(numbers[i] > numbers[i - 1], "{}: {} follows {}; values must increase, each given once", option,
+            numbers[i], numbers[i - 1]);
+}
+
+// Closed forms at norm 10 reach exp(600): further out they leave the range of a double.
+constexpr double kLargestNorm = 10.0;
+constexpr Index kLargestMap = 200;
+
+// k̂ needs 25 numbers.
+constexpr std::int64_t kFewestPairReplicates = 25;
+
+void validate_pairs(const PairGrid& pairs, std::int64_t replicates) {
+  for (const double norm : pairs.norms)
+    require(norm > 0.0 && norm <= kLargestNorm, "--norms: {} must be above 0 and at most {}", norm,
+            kLargestNorm);
+  for (const double cosine : pairs.cosines)
+    require(std::abs(cosine) <= 1.0, "--cosines: {} must be from -1 to 1", cosine);
+  for (const Index dim : pairs.dims)
+    require(dim >= 2 && dim <= 4096, "--dims: {} must be from 2 to 4096 (a pair spans a plane)", dim);
+  require_different("--norms", pairs.norms);
+  require_different("--cosines", pairs.cosines);
+  require_different("--dims", {pairs.dims.begin(), pairs.dims.end()});
+  require(pairs.map == 0 || (pairs.map >= 2 && pairs.map <= kLargestMap),
+          "--map = {}, must be 0 (no map) or from 2 to {} points a side", pairs.map, kLargestMap);
+  require(replicates >= kFewestPairReplicates,
+          "--replicates = {}, must be at least {} (the tail of a variance is judged from them)", replicates,
+          kFewestPairReplicates);
+}
+
+void validate_truncation(const TruncationGrid& truncation) {
+  for (const double radius : truncation.radii)
+    require(radius > 0.0 && radius <= 100.0, "--radii: {} must be above 0 and at most 100", radius);
+  require_different("--radii", truncation.radii);
+  for (const Index degree : truncation.degrees)
+    require(degree >= 0 && degree <= ElementwiseState::kMaxDegree, "--degrees: {} must be from 0 to {}",
+            degree, ElementwiseState::kMaxDegree);
+  require_different("--degrees", {truncation.degrees.begin(), truncation.degrees.end()});
+}
+
+}  // namespace
+
+std::int64_t RunSpec::cells() const {
+  if (pairs)
+    return static_cast<std::int64_t>(
+        pairs->dims.size() * (pairs->norms.size() * pairs->cosines.size() + (pairs->map > 0 ? 1 : 0)));
+  return static_cast<std::int64_t>(data.size()) + (truncation ? 1 : 0);
+}
+
 void RunSpec::validate() const {
-  require(!data.empty(),
+  if (truncation) return validate_truncation(*truncation);
+  require(!data.empty() || pairs,
           "--data is missing; give a .npz or .safetensors with q, k, v, or synthetic:gaussian");
   require(!estimators.empty(), "--estimators is missing; `attngap list estimators` shows them");
+  if (pairs) validate_pairs(*pairs, replicates);
   require_increasing(features);
   require(replicates >= 2, "--replicates = {}, must be at least 2 (a variance needs two)", replicates);
   require(replicates <= 0xffffffffLL, "--replicates = {}, must be at most 2^32 - 1 (one address each)",
@@ -45,6 +101,10 @@ std::string RunSpec::text(const std::vector<std::string>& data_hashes) const {
   json["seed"] = seed;
   json["precision"] = precision == Precision::float64 ? "double" : "float";
   json["against"] = against_softmax ? "softmax" : "target";
+  if (pairs)
+    json["pairs"] = {
+        {"norms", pairs->norms}, {"cosines", pairs->cosines}, {"dims", pairs->dims}, {"map", pairs->map}};
+  if (truncation) json["truncation"] = {{"radii", truncation->radii}, {"degrees", truncation->degrees}};
   return json.dump(2);
 }
 

@@ -4,10 +4,25 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace attngap {
+
+/// The pairs of `kernel-variance`: every norm |x| = |y| with every cosine in every dimension.
+struct PairGrid {
+  std::vector<double> norms;    ///< of the scaled vectors x = q/d^¼
+  std::vector<double> cosines;  ///< of their angle
+  std::vector<Index> dims;
+  Index map = 0;  ///< points a side of the map of closed forms; 0: no map
+};
+
+/// The truncations of `taylor-truncation`.
+struct TruncationGrid {
+  std::vector<double> radii;   ///< R of the ranges |x| ≤ R
+  std::vector<Index> degrees;  ///< increasing
+};
 
 /// What a run measures: everything that decides its numbers, and nothing that does not (threads, formats,
 /// output).
@@ -22,6 +37,12 @@ struct RunSpec {
   Precision precision = Precision::float64;
   bool against_softmax =
       false;  ///< errors against softmax of the given inputs, not the estimator's own target
+
+  std::optional<PairGrid> pairs;             ///< of kernel-variance, which has no heads
+  std::optional<TruncationGrid> truncation;  ///< of taylor-truncation, which draws nothing
+
+  /// How many cells the run has.
+  std::int64_t cells() const;
 
   /// Throws BadInput naming the option, its value and the rule.
   void validate() const;

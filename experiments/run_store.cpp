@@ -54,7 +54,7 @@ constexpr const char* kSchema = R"sql(
     queries INTEGER NOT NULL CHECK (queries >= 1), replicates INTEGER NOT NULL CHECK (replicates >= 1),
     metric TEXT NOT NULL, value REAL, std_error REAL, ci_low REAL, ci_high REAL, status TEXT NOT NULL,
     PRIMARY KEY (cell, place),
-    UNIQUE (cell, estimator, projection, target, draws, length, metric)
+    UNIQUE (cell, data, estimator, projection, target, draws, dimension, length, metric)
   ) STRICT, WITHOUT ROWID;
 )sql";
 

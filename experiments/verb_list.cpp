@@ -1,4 +1,6 @@
 #include "analysis/gap_statistics.hpp"
+#include "analysis/kernel_statistics.hpp"
+#include "analysis/truncation_effect.hpp"
 #include "estimators/decomposition.hpp"
 #include "estimators/estimator_table.hpp"
 #include "estimators/feature_map.hpp"
@@ -69,8 +71,8 @@ std::vector<Listed> list_experiments() {
 
 std::vector<Listed> list_metrics() {
   std::vector<Listed> listed;
-  for (const auto& row : gap_metric_names())
-    listed.push_back({std::string(row.name), std::string(row.meaning), "", {}});
+  for (const auto& rows : {gap_metric_names(), kernel_metric_names(), truncation_metric_names()})
+    for (const auto& row : rows) listed.push_back({std::string(row.name), std::string(row.meaning), "", {}});
   return listed;
 }
 

@@ -188,8 +188,13 @@ std::vector<std::string> VerbOptions::list(const std::string& name) const {
 }
 
 std::vector<Index> VerbOptions::features() const {
+  return features(text("features"));
+}
+
+std::vector<Index> VerbOptions::features(std::string_view unless_given) const {
   std::vector<Index> counts;
-  for (const std::string& piece : split_at_commas(text("features")))
+  for (const std::string& piece :
+       split_at_commas(given("features") ? text("features") : std::string(unless_given)))
     counts.push_back(static_cast<Index>(parse_count("--features", piece)));
   require_increasing(counts);
   return counts;

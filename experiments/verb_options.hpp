@@ -38,6 +38,8 @@ class VerbOptions {
   void add_shared(const std::vector<std::string>& names);
 
   std::vector<Index> features() const;  ///< --features 16,32,…
+  /// The same; `unless_given` is the text that stands for an absent one.
+  std::vector<Index> features(std::string_view unless_given) const;
   /// --queries N, or 0 for all; `unless_given` is the text that stands for an absent one.
   Index queries(std::string_view unless_given) const;
   std::uint64_t seed() const;       ///< --seed

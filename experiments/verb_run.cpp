@@ -1,11 +1,14 @@
+#include "estimators/elementwise.hpp"
 #include "estimators/error.hpp"
 #include "experiments/control_variates_run.hpp"
 #include "experiments/data_source.hpp"
 #include "experiments/experiment_table.hpp"
+#include "experiments/kernel_variance_run.hpp"
 #include "experiments/memory_need.hpp"
 #include "experiments/result_table.hpp"
 #include "experiments/verb.hpp"
 #include "experiments/verb_options.hpp"
+#include "experiments/verb_run_grids.hpp"
 #include "plots/figures.hpp"
 
 #include <csignal>
@@ -49,21 +52,29 @@ RunSpec read_spec(const VerbOptions& options) {
   for (const std::string& written : options.list("estimators"))
     estimators.push_back(options.estimator(written));
   spec.estimators = estimators;
+  read_grids(options, experiment_named(spec.experiment), spec);
   spec.validate();
+  if (spec.truncation) return spec;
   spec.estimators.clear();
-  for (const auto& estimator : make_estimators(estimators))
+  for (const auto& estimator : spec.pairs ? make_kernel_estimators(estimators) : make_estimators(estimators))
     spec.estimators.push_back(estimator->spec().text());
   return spec;
 }
 
 // Reads every head once before anything is written, so that a bad one is found now and not after an hour.
 std::vector<std::string> check_data(const RunSpec& spec, int threads) {
-  const auto estimators = make_estimators(spec.estimators);
+  if (spec.pairs) require_pairs_fit(spec, threads);
+  const auto estimators =
+      spec.truncation ? std::vector<std::unique_ptr<AttentionEstimator>>{} : make_estimators(spec.estimators);
   std::vector<std::string> hashes;
   std::vector<std::string> names;
   for (const std::string& argument : spec.data) {
     const Dataset dataset = load_dataset(argument);
-    require_run_fits(spec, dataset.problem, threads);
+    if (spec.truncation) {
+      check_elementwise(dataset.problem);
+    } else {
+      require_run_fits(spec, dataset.problem, threads);
+    }
     for (const auto& estimator : estimators)
       estimator->check(spec.queries == 0 ? dataset.problem : sample_queries(dataset.problem, spec.queries));
     for (const std::string& other : names)
@@ -89,6 +100,7 @@ void write_results(const std::filesystem::path& directory, const RunSpec& spec, 
 
 // The gap at the largest count, a line an estimator and head.
 void print_summary(const RunSpec& spec, const std::vector<ResultRow>& rows) {
+  if (spec.pairs || spec.truncation) return;
   std::string head;
   for (const ResultRow& row : rows) {
     const bool last = row.draws == 0 || row.draws == spec.features.back();
@@ -110,12 +122,15 @@ int verb_run(const std::vector<std::string>& arguments) {
       "run EXPERIMENT --data F… --estimators E… --out DIR",
       fmt::format("Measures, stores every finished block in DIR/run.sqlite, and writes DIR/results.csv and "
                   "DIR/figures.\nThe same command on the same DIR resumes an interrupted run; the "
-                  "numbers do not depend on --threads.\n\nexperiments:\n{}",
+                  "numbers do not depend on --threads.\n\nexperiments:\n{}\n"
+                  "kernel-variance takes no --data and taylor-truncation no --estimators; their grids have "
+                  "options of their own.",
                   fmt::join(experiment_names(), "\n")));
   options.positional("experiment", 1);
   options.add("out", "", "directory of the run; made if absent, resumed if it holds the same run");
   options.add_shared({"data", "force", "estimators", "features", "replicates", "queries", "seed", "precision",
                       "against", "threads", "formats", "quiet", "json"});
+  add_grid_options(options);
   if (!options.parse(arguments)) return kDone;
 
   const RunSpec spec = read_spec(options);
@@ -132,7 +147,7 @@ int verb_run(const std::vector<std::string>& arguments) {
   std::signal(SIGTERM, &stop_at_next_replicate);
   RunOutcome outcome;
   {
-    Progress progress("draws", spec.replicates * static_cast<std::int64_t>(spec.data.size()), quiet);
+    Progress progress("draws", spec.replicates * spec.cells(), quiet);
     outcome = experiment_named(spec.experiment).run(spec, store, {threads, &progress, &interrupted});
   }
   if (outcome == RunOutcome::interrupted) {

@@ -1,6 +1,8 @@
 // The program from outside: what each verb prints and writes when all is well.
 
 #include "analysis/gap_statistics.hpp"
+#include "analysis/kernel_statistics.hpp"
+#include "analysis/truncation_effect.hpp"
 #include "command_line_support.hpp"
 #include "estimators/decomposition.hpp"
 #include "estimators/estimator_table.hpp"
@@ -73,7 +75,8 @@ TEST_F(CommandLine, EveryFamilyListsTheNamesOfItsTable) {
   for (const auto& row : projections()) tables["projections"].emplace_back(row.name);
   for (const auto& row : maclaurin_kernels()) tables["kernels"].emplace_back(row.name);
   for (const auto& row : experiment_table()) tables["experiments"].emplace_back(row.name);
-  for (const auto& row : gap_metric_names()) tables["metrics"].emplace_back(row.name);
+  for (const auto& table : {gap_metric_names(), kernel_metric_names(), truncation_metric_names()})
+    for (const auto& row : table) tables["metrics"].emplace_back(row.name);
   for (const auto& row : coefficients()) tables["coefficients"].emplace_back(row.name);
   for (const auto& row : kFigures) tables["figures"].emplace_back(row.name);
   tables["data"] = {"FILE", "synthetic:KIND"};

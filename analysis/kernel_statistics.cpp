@@ -1,0 +1,88 @@
+#include "analysis/kernel_statistics.hpp"
+
+#include "analysis/tail_inference.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+
+namespace attngap {
+namespace {
+
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+constexpr Estimated kNothing{kNone, kNone, kNone, kNone};
+
+// Estimates that are equal but for the rounding of a few dozen operations.
+constexpr double kRounding = 64.0 * std::numeric_limits<double>::epsilon();
+
+constexpr std::array kNames{
+    NamedMetric{"kernel_mean", "mean over replicates of K̂/K, the kernel estimate of a pair over its target"},
+    NamedMetric{"kernel_variance", "its variance; none where its tail is too heavy for a sample variance"},
+    NamedMetric{"predicted_kernel_mean", "E K̂/K in closed form; 1 where the estimate is unbiased"},
+    NamedMetric{"predicted_kernel_variance", "Var K̂/K² in closed form"},
+    NamedMetric{"predicted_kernel_mse", "Var K̂/K² + (E K̂/K − 1)² in closed form, on the grid of the map"},
+};
+
+Estimated exactly(double value) {
+  return {value, kNone, kNone, kNone};
+}
+
+Estimated interval_of_mean(const Moments& moments) {
+  const double error = moments.standard_error_of_mean();
+  const double half = student_t_quantile(0.975, static_cast<double>(moments.count() - 1)) * error;
+  return {moments.mean(), error, moments.mean() - half, moments.mean() + half};
+}
+
+// Mean and variance of the estimates as far as they can be trusted.
+struct Measured {
+  Estimated mean = kNothing;
+  Estimated variance = kNothing;
+  std::string_view status = "ok";
+};
+
+Measured measure(std::span<const double> estimates, double predicted_variance) {
+  if (!std::all_of(estimates.begin(), estimates.end(), [](double k) { return std::isfinite(k); }))
+    return {kNothing, kNothing, "nonfinite"};
+  Moments moments;
+  for (const double estimate : estimates) moments.add(estimate);
+  if (moments.variance() <= kRounding * kRounding * std::max(1.0, moments.mean() * moments.mean()))
+    return {{moments.mean(), 0.0, moments.mean(), moments.mean()}, {0.0, 0.0, 0.0, 0.0}, "ok"};
+  if (std::isinf(predicted_variance)) return {exactly(moments.mean()), kNothing, "infinite-variance"};
+  std::vector<double> squares;
+  for (const double estimate : estimates) squares.push_back(std::pow(estimate - moments.mean(), 2));
+  if (!std::all_of(squares.begin(), squares.end(), [](double s) { return std::isfinite(s); }) ||
+      !pareto_shape(squares).trusted)
+    return {exactly(moments.mean()), kNothing, "heavy-tail"};
+  return {interval_of_mean(moments), variance_interval(moments), "ok"};
+}
+
+}  // namespace
+
+std::span<const NamedMetric> kernel_metric_names() {
+  return kNames;
+}
+
+std::vector<Metric> kernel_metrics(std::span<const double> estimates, const KernelMoments& law) {
+  if (!std::isfinite(law.target) || !std::isfinite(law.mean)) {
+    std::vector<Metric> metrics;
+    for (const NamedMetric& row : std::span(kNames).first(4))
+      metrics.push_back({row.name, kNothing, "no-moment"});
+    return metrics;
+  }
+  const double variance = law.variance / (law.target * law.target);
+  const Measured measured = measure(estimates, variance);
+  return {
+      {"kernel_mean", measured.mean, measured.status},
+      {"kernel_variance", measured.variance, measured.status},
+      {"predicted_kernel_mean", exactly(law.mean / law.target), "ok"},
+      {"predicted_kernel_variance", exactly(variance), std::isinf(variance) ? "infinite-variance" : "ok"}};
+}
+
+Metric predicted_kernel_mse(const KernelMoments& law) {
+  const double mse = law.variance / (law.target * law.target) + std::pow(law.mean / law.target - 1.0, 2);
+  if (std::isnan(mse)) return {"predicted_kernel_mse", kNothing, "no-moment"};
+  return {"predicted_kernel_mse", exactly(mse), std::isinf(mse) ? "infinite-variance" : "ok"};
+}
+
+}  // namespace attngap

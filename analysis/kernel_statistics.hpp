@@ -1,0 +1,35 @@
+#pragma once
+
+#include "analysis/gap_statistics.hpp"
+#include "estimators/ratio_estimator.hpp"
+
+#include <span>
+#include <vector>
+
+namespace attngap {
+
+/// The metrics of `kernel_metrics` and of the map of closed forms, for `attngap list`.
+std::span<const NamedMetric> kernel_metric_names();
+
+/// What a kernel estimate does, in units of its target: everything is relative to K (means) or K²
+/// (variances).
+///
+///   kernel_mean, kernel_variance                        of K̂/K over replicates, 95 % intervals by Student's
+///   t
+///                                                       and by variance_interval
+///   predicted_kernel_mean, predicted_kernel_variance    E K̂/K and Var K̂/K² in closed form
+///
+/// Status of the measured two: `heavy-tail` where the Pareto shape of the squared deviations is above 0.7
+/// (the sample variance and every interval built on it would lie, and are not given), `infinite-variance`
+/// where the closed form diverges, `nonfinite` where an estimate was not a number. Where K or E K̂ does not
+/// exist all have status `no-moment` and no value. A variance within the rounding of equal estimates is 0.
+///
+/// `estimates` are K̂/K, one a replicate, at least 25; empty where there is no K. `law` is in the kernel's
+/// units.
+std::vector<Metric> kernel_metrics(std::span<const double> estimates, const KernelMoments& law);
+
+/// The mean square error of the kernel estimate relative to K², Var K̂/K² + (E K̂/K − 1)²: metric
+/// predicted_kernel_mse, by which estimators of one target are ranked.
+Metric predicted_kernel_mse(const KernelMoments& law);
+
+}  // namespace attngap

@@ -1,0 +1,32 @@
+#pragma once
+
+#include "experiments/cell_runner.hpp"
+
+namespace attngap {
+
+/// Bias and variance of kernel estimates against norm, angle, dimension and m, by Monte Carlo and in closed
+/// form: experiment `kernel-variance`.
+///
+/// A cell is a pair (norm, cosine) in one dimension d: |x| = |y| = norm, x with equal entries, so that
+/// Σ x_i² y_i² = |x|²|y|²/d as for most directions (Rademacher features see it; no other law sees a
+/// direction). Estimators that share directions share the draw, one draw serves every m, and every pair has
+/// draws of its own. A pair outside an estimator's domain has rows of status `no-moment`.
+///
+/// After the pairs of a dimension comes, unless --map is 0, a cell without draws: predicted_kernel_mse on an
+/// even grid over the norms and all cosines, at 2·max(m) real features for every estimator whose target is
+/// softmax.
+RunOutcome run_kernel_variance(const RunSpec& spec, RunStore& store, const RunControl& control);
+
+/// The estimators of `names`, each once, in the order of the table. Throws BadInput on one whose kernel
+/// estimate of a single pair is not defined: no ratio of random features, or one that looks at other keys.
+std::vector<std::unique_ptr<AttentionEstimator>> make_kernel_estimators(
+    const std::vector<std::string>& names);
+
+/// Two vectors as a problem of one query and one key with value 1 and scale 1, d ≥ 2.
+AttentionProblem pair_problem(double norm, double cosine, Index dim);
+
+/// Throws BadInput when the draws of the largest m or the estimates of all replicates are more than this
+/// machine's memory.
+void require_pairs_fit(const RunSpec& spec, int threads);
+
+}  // namespace attngap
