@@ -82,7 +82,7 @@ std::string figure_csv(const Figure& figure) {
   for (const auto& panel : figure.panels) {
     const std::string name = csv_field(panel.name);
     for (const auto& series : panel.series) {
-      const std::string label = csv_field(series.label);
+      const std::string label = csv_field(series.label + (series.look == Look::line ? ", closed form" : ""));
       for (std::size_t i = 0; i < series.x.size(); ++i) {
         csv += fmt::format("{},{},{},{},{},{}\n", name, label, series.x[i], at(series.y, i),
                            at(series.low, i), at(series.high, i));

@@ -14,6 +14,14 @@ struct Range {
   double high = 1;
 };
 
+/// How a series is drawn.
+enum class Look {
+  curve,   ///< points joined by lines, in a band
+  line,    ///< a line alone: what is known in closed form
+  points,  ///< points with bars from `low` to `high`: what was measured
+  tiles    ///< rectangles of the panel's tile size centred on the points: a region of a map
+};
+
 /// One curve. Values that are not finite (or not positive on a logarithmic axis) stay in the data file and
 /// leave a gap in the curve.
 struct Series {
@@ -23,6 +31,7 @@ struct Series {
   std::vector<double> low;   ///< lower edge of the band, one per point; empty: no band
   std::vector<double> high;  ///< upper edge of the band
   std::size_t style = 0;     ///< colour, dash and point shape; give a series the same one in every figure
+  Look look = Look::curve;
 };
 
 /// A horizontal line: what something that needs no x achieves.
@@ -51,6 +60,8 @@ struct Panel {
   std::string note;              ///< printed above the axes, e.g. which series are absent and why
   std::vector<double> x_ticks;   ///< the x that were used; empty: every x of the series
   std::optional<Range> y_range;  ///< none: as the data need
+  double tile_width = 0;         ///< of Look::tiles, in units of x
+  double tile_height = 0;
 };
 
 /// What a reader sees: a title and panels that share one legend.
@@ -74,7 +85,7 @@ struct WrittenFigure {
 const std::vector<std::string>& known_formats();
 
 /// The tidy data of a figure, `panel,series,x,y,low,high`, numbers with all their digits. Baselines are rows
-/// without x.
+/// without x; the series of a line has ", closed form" after its label.
 std::string figure_csv(const Figure& figure);
 
 /// Writes `directory`/NAME.csv (the data), NAME.gp (a gnuplot script that needs only NAME.csv beside it) and

@@ -3,6 +3,8 @@
 #include "experiments/result_row.hpp"
 #include "plots/control_variates_figure.hpp"
 #include "plots/gap_figure.hpp"
+#include "plots/kernel_figures.hpp"
+#include "plots/truncation_figures.hpp"
 
 #include <array>
 #include <filesystem>
@@ -29,6 +31,20 @@ inline constexpr std::array kFigures{
     FigureKind{"control_variates_DATA",
                "one head: median relative error of every coefficient policy against m, a panel an estimator",
                "control-variates", &control_variates_figures},
+    FigureKind{"kernel_variance_dimD",
+               "one dimension: relative variance of kernel estimates against the cosine, a panel a norm",
+               "kernel-variance", &kernel_variance_figures},
+    FigureKind{"kernel_variance_m_dimD", "one dimension: the same against m at the cosine nearest 0",
+               "kernel-variance", &kernel_variance_by_m},
+    FigureKind{"kernel_bias_dimD", "one dimension: relative bias of those kernel estimates that have one",
+               "kernel-variance", &kernel_bias_figures},
+    FigureKind{"kernel_map", "which estimator of the softmax kernel is best where, over norm and cosine",
+               "kernel-variance", &kernel_map},
+    FigureKind{"taylor_error", "error of the Taylor polynomial of exp against its degree, a curve a range",
+               "taylor-truncation", &taylor_error_figures},
+    FigureKind{"truncation_DATA",
+               "one head: error of truncated element-wise weights and outputs by degree, with certificates",
+               "taylor-truncation", &truncation_figures},
 };
 
 /// Draws every figure the rows have data for into `directory`. Returns the paths written, then the messages

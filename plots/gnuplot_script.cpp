@@ -8,6 +8,7 @@
 #include <array>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -210,10 +211,10 @@ class PanelScript {
     }
   }
 
-  // Bands first, so that no band lies over a curve.
+  // Bands and tiles first, so that none lies over a curve.
   void curves() {
-    std::vector<std::string> bands{"NaN notitle"};  // a plot command needs something to plot
-    std::vector<std::string> lines;
+    std::vector<std::string> under{"NaN notitle"};  // a plot command needs something to plot
+    std::vector<std::string> over;
     for (const auto& series : panel_.series) {
       std::size_t shown = 0;
       for (std::size_t i = 0; i < std::min(series.x.size(), series.y.size()); ++i) {
@@ -222,26 +223,63 @@ class PanelScript {
       const std::string rows = fmt::format("data skip 1 every ::{}::{}", row_, row_ + series.x.size() - 1);
       row_ += series.x.size();
       if (shown == 0) continue;
-      const std::string edges = "(edge(column(5))):(edge(column(6)))";
-      if (!series.low.empty() && shown == 1) {
-        lines.push_back(fmt::format("{} using 3:4:{} with yerrorbars linestyle {} dashtype 1 notitle", rows,
-                                    edges, series.style + 1));
-      } else if (!series.low.empty()) {
-        bands.push_back(
-            fmt::format("{} using 3:{} with filledcurves linestyle {} fillstyle transparent solid band_alpha "
-                        "noborder notitle",
-                        rows, edges, series.style + 1));
-        for (const int edge : {5, 6}) {
-          bands.push_back(
-              fmt::format("{} using 3:{} with lines linestyle {} dashtype 1 linewidth band_edge notitle",
-                          rows, edge, series.style + 1));
-        }
+      if (series.look == Look::tiles) {
+        tiles(rows, series, under, over);
+      } else {
+        curve(rows, series, shown, under, over);
       }
-      lines.push_back(
-          fmt::format("{} using 3:4 with linespoints linestyle {} notitle", rows, series.style + 1));
     }
-    bands.insert(bands.end(), lines.begin(), lines.end());
-    say(script_, fmt::format("plot {}", fmt::join(bands, ", \\\n    ")));
+    under.insert(under.end(), over.begin(), over.end());
+    say(script_, fmt::format("plot {}", fmt::join(under, ", \\\n    ")));
+  }
+
+  static void curve(const std::string& rows, const Series& series, std::size_t shown,
+                    std::vector<std::string>& under, std::vector<std::string>& over) {
+    const std::string edges = "(edge(column(5))):(edge(column(6)))";
+    if (!series.low.empty() && (shown == 1 || series.look == Look::points)) {
+      over.push_back(fmt::format("{} using 3:4:{} with yerrorbars linestyle {} dashtype 1 notitle", rows,
+                                 edges, series.style + 1));
+    } else if (!series.low.empty()) {
+      under.push_back(
+          fmt::format("{} using 3:{} with filledcurves linestyle {} fillstyle transparent solid band_alpha "
+                      "noborder notitle",
+                      rows, edges, series.style + 1));
+      for (const int edge : {5, 6}) {
+        under.push_back(
+            fmt::format("{} using 3:{} with lines linestyle {} dashtype 1 linewidth band_edge notitle", rows,
+                        edge, series.style + 1));
+      }
+    }
+    if (series.look == Look::points && !series.low.empty()) return;  // the bars have their points
+    const char* how = series.look == Look::curve  ? "linespoints"
+                      : series.look == Look::line ? "lines"
+                                                  : "points";
+    over.push_back(fmt::format("{} using 3:4 with {} linestyle {} notitle", rows, how, series.style + 1));
+  }
+
+  // In black and white the shapes, on every fourth tile each way, tell regions apart.
+  void tiles(const std::string& rows, const Series& series, std::vector<std::string>& under,
+             std::vector<std::string>& over) const {
+    under.push_back(
+        fmt::format("{} using 3:4:({:.10g}):({:.10g}) with boxxyerror linestyle {} dashtype 1 "
+                    "fillstyle solid tile_fill noborder notitle",
+                    rows, panel_.tile_width / 2, panel_.tile_height / 2, series.style + 1));
+    const auto [x, y] = first_tile();
+    over.push_back(
+        fmt::format("{} using 3:(int((column(3)-({:.10g}))/{:.10g}+0.5)%4==2 && "
+                    "int((column(4)-({:.10g}))/{:.10g}+0.5)%4==2 "
+                    "? column(4) : NaN) with points linestyle {} notitle",
+                    rows, x, panel_.tile_width, y, panel_.tile_height, series.style + 1));
+  }
+
+  // The lower left tile of the panel.
+  std::pair<double, double> first_tile() const {
+    std::pair<double, double> first{1e300, 1e300};
+    for (const auto& series : panel_.series) {
+      for (const double x : series.x) first.first = std::min(first.first, x);
+      for (const double y : series.y) first.second = std::min(first.second, y);
+    }
+    return first;
   }
 
   const Figure& figure_;
@@ -336,7 +374,8 @@ std::string gnuplot_script(const Figure& figure, const std::string& name,
   script +=
       fmt::format("data = {}\nformats = '{}'\n", literal("./" + name + ".csv"), fmt::join(formats, " "));
   script += fmt::format(
-      "typeface = 'DejaVu Sans'\ntitle_size = {:g}\ngrey = '{}'\nband_alpha = 0.13\nband_edge = 0.3\n",
+      "typeface = 'DejaVu Sans'\ntitle_size = {:g}\ngrey = '{}'\nband_alpha = 0.13\nband_edge = "
+      "0.3\ntile_fill = 0.45\n",
       1.2 * layout.font, kGrey);
   script += "edge(v) = v <= lowest ? bottom : v > 1e300 ? top : v\n$sample << EOD\n0\n1\n2\nEOD\n";
   script += style_lines(layout, figure.small_multiples);
