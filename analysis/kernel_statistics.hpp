@@ -14,19 +14,25 @@ std::span<const NamedMetric> kernel_metric_names();
 /// What a kernel estimate does, in units of its target: everything is relative to K (means) or K²
 /// (variances).
 ///
-///   kernel_mean, kernel_variance                        of K̂/K over replicates, 95 % intervals by Student's
-///   t
-///                                                       and by variance_interval
+///   kernel_mean, kernel_variance                        of K̂/K over replicates, with 95 % intervals
 ///   predicted_kernel_mean, predicted_kernel_variance    E K̂/K and Var K̂/K² in closed form
 ///
 /// Status of the measured two: `heavy-tail` where the Pareto shape of the squared deviations is above 0.7
 /// (the sample variance and every interval built on it would lie, and are not given), `infinite-variance`
 /// where the closed form diverges, `nonfinite` where an estimate was not a number. Where K or E K̂ does not
-/// exist all have status `no-moment` and no value. A variance within the rounding of equal estimates is 0.
+/// exist all have status `no-moment` and no value. A variance within the rounding of equal estimates is 0. k̂
+/// judges what was drawn: where events too rare for the sample carry the variance (high degrees of rmfa at
+/// large norms), a variance it trusts can still fall short of the closed form.
 ///
 /// `estimates` are K̂/K, one a replicate, at least 25; empty where there is no K. `law` is in the kernel's
 /// units.
 std::vector<Metric> kernel_metrics(std::span<const double> estimates, const KernelMoments& law);
+
+/// Var K̂/K² of `draws` independent directions of positive or hyperbolic features by tilted sampling
+/// (tilted_moments.hpp), right at any norm: metric tilted_kernel_variance, the Monte Carlo that stands where
+/// kernel_variance is refused. Throws BadInput for another map.
+Metric tilted_kernel_variance(const FeatureMap& map, const AttentionProblem& pair, Index draws,
+                              const StreamAddress& address);
 
 /// The mean square error of the kernel estimate relative to K², Var K̂/K² + (E K̂/K − 1)²: metric
 /// predicted_kernel_mse, by which estimators of one target are ranked.

@@ -31,13 +31,15 @@ class TiltedNormals {
   explicit TiltedNormals(Matrix tilts)
       : tilts_(std::move(tilts)), log_weights_(0.5 * tilts_.rowwise().squaredNorm()) {}
 
-  // Replicate r of the address is draw r: the uniform chooses the component, the normals the point.
+  // Draw r has replicate r of the address: its first uniform chooses the component, normals from the second
+  // block on are the point.
   Vector draw(StreamAddress address, std::int64_t which) const {
     address.replicate += static_cast<std::uint32_t>(which);
+    const RandomStream stream(address, Purpose::proposals);
     double chosen[2];
-    RandomStream(address, Purpose::proposals).uniforms(0, chosen);
+    stream.uniforms(0, chosen);
     Vector w(tilts_.cols() + tilts_.cols() % 2);
-    RandomStream(address, Purpose::directions).normals(0, {w.data(), static_cast<std::size_t>(w.size())});
+    stream.normals(2, {w.data(), static_cast<std::size_t>(w.size())});
     const double total = log_sum_exp(log_weights_);
     Index component = 0;
     for (double left = chosen[0]; component + 1 < tilts_.rows(); ++component) {

@@ -84,8 +84,12 @@ class PairWorker final : public CellWorker {
 // One pair in one dimension.
 class PairCell final : public Cell {
  public:
-  PairCell(const RunSpec& spec, const Estimators& estimators, double norm, double cosine, Index dim)
-      : spec_(spec), estimators_(estimators), pair_(pair_problem(norm, cosine, dim)) {
+  PairCell(const RunSpec& spec, const Estimators& estimators, std::int64_t index, double norm, double cosine,
+           Index dim)
+      : spec_(spec),
+        estimators_(estimators),
+        index_(static_cast<std::uint32_t>(index)),
+        pair_(pair_problem(norm, cosine, dim)) {
     data_ = pair_name(norm, cosine);
     for (const auto& estimator : estimators_) {
       const KernelMoments law = law_of(spec_, *estimator, pair_, spec_.features.back());
@@ -117,6 +121,10 @@ class PairCell final : public Cell {
         row.head_dim = pair_.head_dim();
         if (drawn) row.replicates = spec_.replicates;
         append_metrics(rows, row, kernel_metrics(estimates, law_of(spec_, *estimator, pair_, draws)));
+        if (has_tilted_moments(*estimator)) {
+          const auto& map = as_ratio(*estimator).map();
+          append_metrics(rows, row, {tilted_kernel_variance(map, pair_, draws, {spec_.seed, index_, 0})});
+        }
       }
     }
     return rows;
@@ -128,6 +136,12 @@ class PairCell final : public Cell {
    public:
     void draw(const StreamAddress&, const EstimateVisitor&) override {}
   };
+
+  // Of independent directions only: a tilt of one direction says nothing of two that are coupled.
+  static bool has_tilted_moments(const AttentionEstimator& estimator) {
+    const std::string_view name = as_ratio(estimator).map().name();
+    return estimator.projection() == "iid" && (name == "positive" || name == "hyperbolic");
+  }
 
   // The replicates in their order, from blocks a damaged store may not give back.
   std::vector<double> all_of(const std::vector<std::vector<double>>& blocks,
@@ -142,6 +156,7 @@ class PairCell final : public Cell {
 
   const RunSpec& spec_;
   const Estimators& estimators_;
+  std::uint32_t index_;
   AttentionProblem pair_;
   std::string data_;
   std::vector<const AttentionEstimator*> sampled_;
@@ -200,7 +215,8 @@ std::unique_ptr<Cell> make_cell(const RunSpec& spec, const Estimators& estimator
   const Index dim = grid.dims[static_cast<std::size_t>(index / a_dimension)];
   const std::int64_t pair = index % a_dimension;
   if (pair == pairs) return std::make_unique<MapCell>(spec, estimators, dim);
-  return std::make_unique<PairCell>(spec, estimators, grid.norms[static_cast<std::size_t>(pair / cosines)],
+  return std::make_unique<PairCell>(spec, estimators, index,
+                                    grid.norms[static_cast<std::size_t>(pair / cosines)],
                                     grid.cosines[static_cast<std::size_t>(pair % cosines)], dim);
 }
 

@@ -10,7 +10,8 @@ namespace attngap {
 /// A cell is a pair (norm, cosine) in one dimension d: |x| = |y| = norm, x with equal entries, so that
 /// Σ x_i² y_i² = |x|²|y|²/d as for most directions (Rademacher features see it; no other law sees a
 /// direction). Estimators that share directions share the draw, one draw serves every m, and every pair has
-/// draws of its own. A pair outside an estimator's domain has rows of status `no-moment`.
+/// draws of its own. Where features are independent positive or hyperbolic ones, tilted_kernel_variance
+/// checks the closed form at any norm. A pair outside an estimator's domain has rows of status `no-moment`.
 ///
 /// After the pairs of a dimension comes, unless --map is 0, a cell without draws: predicted_kernel_mse on an
 /// even grid over the norms and all cosines, at 2·max(m) real features for every estimator whose target is

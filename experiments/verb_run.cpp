@@ -123,8 +123,8 @@ int verb_run(const std::vector<std::string>& arguments) {
       fmt::format("Measures, stores every finished block in DIR/run.sqlite, and writes DIR/results.csv and "
                   "DIR/figures.\nThe same command on the same DIR resumes an interrupted run; the "
                   "numbers do not depend on --threads.\n\nexperiments:\n{}\n"
-                  "kernel-variance takes no --data and taylor-truncation no --estimators; their grids have "
-                  "options of their own.",
+                  "kernel-variance takes pairs instead of --data (m = 1,4,16,64 and 4096 replicates unless "
+                  "given);\ntaylor-truncation takes no --estimators, and --data if there is any.",
                   fmt::join(experiment_names(), "\n")));
   options.positional("experiment", 1);
   options.add("out", "", "directory of the run; made if absent, resumed if it holds the same run");

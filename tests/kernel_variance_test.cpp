@@ -1,0 +1,397 @@
+// Kernel estimates of pairs over their closed forms: what the rows of kernel-variance say.
+
+#include "analysis/kernel_statistics.hpp"
+#include "command_line_support.hpp"
+#include "estimators/estimator_table.hpp"
+#include "estimators/random_stream.hpp"
+#include "experiments/kernel_variance_run.hpp"
+#include "experiments/run_store.hpp"
+#include "tests/house_problem.hpp"
+#include "tests/quadrature.hpp"
+#include "tests/statistical_assertions.hpp"
+
+#include <cmath>
+#include <csignal>
+#include <map>
+#include <tuple>
+
+namespace attngap {
+namespace {
+
+using testing::read_text;
+using ::testing::SizeIs;
+using testing::with;
+using testing::Words;
+using testing_tools::normal_expectation;
+using testing_tools::within_limit;
+
+KernelMoments moments_of(const std::string& estimator, const AttentionProblem& pair, Index draws) {
+  const auto made = make_estimator(estimator);
+  return dynamic_cast<const RatioEstimator&>(*made).kernel_moments(pair, draws);
+}
+
+// ---- the pairs and the closed forms ----
+
+TEST(PairProblem, HasTheNormsAndTheCosineInEveryDimension) {
+  for (const Index dim : {2, 3, 5, 16, 65})
+    for (const double cosine : {-1.0, -0.3, 0.0, 0.9, 1.0}) {
+      const AttentionProblem pair = pair_problem(1.7, cosine, dim);
+      const Vector x = pair.scaled_queries().row(0), y = pair.scaled_keys().row(0);
+      EXPECT_NEAR(x.norm(), 1.7, 1e-14);
+      EXPECT_NEAR(y.norm(), 1.7, 1e-14);
+      EXPECT_NEAR(x.dot(y), 1.7 * 1.7 * cosine, 1e-14);
+      EXPECT_NEAR((x.array() * y.array()).square().sum(), std::pow(1.7, 4) / static_cast<double>(dim), 1e-13);
+    }
+}
+
+// With z = x ± y the product is a function of w·z ~ N(0, |z|²) alone: a quadrature in one dimension.
+TEST(KernelMoments, AreThoseOfQuadrature) {
+  const double norm = 1.1, cosine = 0.4;
+  const AttentionProblem pair = pair_problem(norm, cosine, 7);
+  const double sum = norm * std::sqrt(2.0 + 2.0 * cosine), difference = norm * std::sqrt(2.0 - 2.0 * cosine);
+  const double norms = norm * norm, kernel = std::exp(norms * cosine);
+  const std::map<std::string, std::function<double(double)>> products{
+      {"performer", [&](double g) { return std::exp(sum * g - norms); }},
+      {"performer:features=hyperbolic", [&](double g) { return std::cosh(sum * g) * std::exp(-norms); }},
+      {"rfa", [&](double g) { return std::cos(difference * g) * std::exp(norms); }}};
+  for (const auto& entry : products) {
+    const std::string& name = entry.first;
+    const auto& product = entry.second;  // no structured binding: a lambda captures it
+    const double mean = normal_expectation(product);
+    const double variance = normal_expectation([&](double g) { return std::pow(product(g) - mean, 2); });
+    for (const Index draws : {1, 11}) {
+      const KernelMoments law = moments_of(name, pair, draws);
+      EXPECT_NEAR(law.target, kernel, 1e-13 * kernel) << name;
+      EXPECT_NEAR(law.mean, mean, 1e-10 * mean) << name;
+      EXPECT_NEAR(law.variance, variance / static_cast<double>(draws), 1e-10 * variance) << name;
+    }
+  }
+}
+
+// x = −y makes every positive product 1·K, x = y every trigonometric one: nothing varies.
+TEST(KernelMoments, VanishExactlyWhereTheEstimateIsExact) {
+  for (const char* map : {"positive", "hyperbolic"})
+    EXPECT_EQ(moments_of(fmt::format("performer:features={}", map), pair_problem(2, -1, 5), 3).variance, 0.0);
+  for (const char* law : {"iid", "orthogonal"})
+    EXPECT_EQ(moments_of(fmt::format("rfa:projection={}", law), pair_problem(2, 1, 5), 11).variance, 0.0);
+  EXPECT_GT(moments_of("rfa", pair_problem(2, 0.999, 5), 3).variance, 0.0);
+}
+
+TEST(KernelMoments, OfOrthogonalDirectionsCoupleBlocksOnly) {
+  const AttentionProblem pair = pair_problem(0.6, 0.5, 5);
+  const double one = moments_of("rfa:projection=orthogonal", pair, 1).variance;
+  EXPECT_DOUBLE_EQ(one, moments_of("rfa", pair, 1).variance);
+  const double five = moments_of("rfa:projection=orthogonal", pair, 5).variance;
+  EXPECT_LT(five, one / 5);
+  EXPECT_NEAR(moments_of("rfa:projection=orthogonal", pair, 10).variance, five / 2, 1e-12 * five);
+}
+
+TEST(KernelMoments, TellTheTargetFromTheMean) {
+  const AttentionProblem pair = pair_problem(1.5, 0.2, 6);
+  const KernelMoments regularized = moments_of("performer:features=regularized", pair, 1);
+  EXPECT_LT(regularized.mean, 0.95 * regularized.target);
+  const KernelMoments arccos = moments_of("rfa:kernel=arccos", pair, 1);
+  EXPECT_EQ(arccos.mean, arccos.target);
+  // T_2 of exp at x·y = 0.45.
+  const KernelMoments cut = moments_of("rmfa:max-degree=2", pair, 1);
+  EXPECT_NEAR(cut.mean, 1 + 0.45 + 0.45 * 0.45 / 2, 1e-14);
+  EXPECT_NEAR(cut.target, std::exp(0.45), 1e-14);
+}
+
+TEST(KernelMoments, HaveNoMeanOutsideTheRadiusAndNoVarianceInsideIt) {
+  EXPECT_TRUE(std::isnan(moments_of("rmfa:kernel=inverse", pair_problem(1.2, 1, 5), 1).mean));
+  const KernelMoments inside = moments_of("rmfa:kernel=inverse", pair_problem(0.95, 0.1, 65), 1);
+  EXPECT_NEAR(inside.mean, 1 / (1 - 0.09025), 1e-14);
+  EXPECT_TRUE(std::isinf(inside.variance));
+  EXPECT_TRUE(std::isfinite(moments_of("rmfa:kernel=inverse", pair_problem(0.5, 0.1, 5), 1).variance));
+}
+
+// ---- the metrics ----
+
+std::vector<double> sample(std::size_t count, double (*of)(double)) {
+  std::vector<double> normals(count);
+  RandomStream({17, 0, 0}, Purpose::data).normals(0, normals);
+  for (double& x : normals) x = of(x);
+  return normals;
+}
+
+TEST(KernelMetrics, GiveLightTailsAnIntervalAndRefuseHeavyOnes) {
+  const auto light = kernel_metrics(sample(4000, [](double g) { return 1 + 0.1 * g; }), {1, 1, 0.01});
+  ASSERT_THAT(light, SizeIs(4));
+  EXPECT_EQ(light[1].name, "kernel_variance");
+  EXPECT_EQ(light[1].status, "ok");
+  EXPECT_TRUE(within_limit((light[1].estimated.value - 0.01) / (0.01 * std::sqrt(2.0 / 3999)),
+                           light[1].estimated.value, 0.01, 0.01 * std::sqrt(2.0 / 3999)));
+  EXPECT_LT(light[1].estimated.low, 0.01);
+  EXPECT_GT(light[1].estimated.high, 0.01);
+  // exp(2g − 2): |x + y|² = 4, relative variance e⁴ − 1.
+  const auto heavy =
+      kernel_metrics(sample(4000, [](double g) { return std::exp(2 * g - 2); }), {1, 1, std::exp(4.0) - 1});
+  EXPECT_EQ(heavy[1].status, "heavy-tail");
+  EXPECT_TRUE(std::isnan(heavy[1].estimated.value));
+  EXPECT_TRUE(std::isnan(heavy[0].estimated.low));
+  EXPECT_EQ(heavy[3].status, "ok");
+  EXPECT_DOUBLE_EQ(heavy[3].estimated.value, std::exp(4.0) - 1);
+}
+
+TEST(KernelMetrics, SayWhatDoesNotExist) {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  for (const Metric& metric : kernel_metrics({}, {kNone, kNone, kNone})) {
+    EXPECT_EQ(metric.status, "no-moment");
+    EXPECT_TRUE(std::isnan(metric.estimated.value));
+  }
+  const auto estimates = sample(100, [](double g) { return g; });
+  const auto infinite = kernel_metrics(estimates, {1, 1, std::numeric_limits<double>::infinity()});
+  EXPECT_EQ(infinite[1].status, "infinite-variance");
+  EXPECT_TRUE(std::isnan(infinite[1].estimated.value));
+  EXPECT_EQ(infinite[3].status, "infinite-variance");
+  auto broken = estimates;
+  broken[7] = kNone;
+  EXPECT_EQ(kernel_metrics(broken, {1, 1, 1})[0].status, "nonfinite");
+  EXPECT_EQ(kernel_metrics(std::vector<double>(30, 1 + 1e-15), {1, 1, 0})[1].estimated.value, 0.0);
+}
+
+// |x + y|² = 16: the sample variance of any affordable number of draws is wrong by orders of magnitude.
+TEST(KernelMetrics, AreCheckedByTiltedDrawsAtAnyNorm) {
+  for (const char* name : {"positive", "hyperbolic"}) {
+    const AttentionProblem pair = pair_problem(2, 1, 5);
+    const KernelMoments law = moments_of(fmt::format("performer:features={}", name), pair, 11);
+    const double exact = law.variance / (law.target * law.target);
+    const Metric tilted = tilted_kernel_variance(feature_map_named(name), pair, 11, {3, 0, 0});
+    EXPECT_NEAR(tilted.estimated.value, exact, 1e-12 * exact) << name;
+    EXPECT_LT(tilted.estimated.std_error, 1e-12 * exact) << name;
+  }
+}
+
+TEST(KernelMetrics, AreInUnitsOfTheTarget) {
+  const auto metrics = kernel_metrics(sample(100, [](double g) { return g; }), {4, 2, 8});
+  EXPECT_EQ(metrics[2].estimated.value, 0.5);
+  EXPECT_EQ(metrics[3].estimated.value, 0.5);
+  EXPECT_EQ(predicted_kernel_mse({4, 2, 8}).estimated.value, 0.75);
+}
+
+// ---- the experiment ----
+
+class KernelVariance : public testing::CommandLineTest {
+ protected:
+  std::vector<ResultRow> run(const std::string& out, const Words& more) const {
+    const auto finished = attngap(
+        with({"run", "kernel-variance", "--out", out, "--formats", "none", "--quiet", "--seed", "7"}, more));
+    EXPECT_EQ(finished.exit_code, 0) << finished.err;
+    EXPECT_EQ(finished.err, "");
+    return RunStore::open_existing(path(out)).rows();
+  }
+  std::string results(const std::string& out) const { return read_text(path(out) + "/results.csv"); }
+};
+
+const Words kSmall{"--estimators",
+                   "performer",
+                   "rfa:projection=orthogonal",
+                   "rmfa",
+                   "performer:features=hyperbolic",
+                   "rmfa:kernel=inverse",
+                   "--norms",
+                   "0.4,1.3",
+                   "--cosines=-0.5,1",
+                   "--dims",
+                   "5",
+                   "--features",
+                   "3,11",
+                   "--replicates",
+                   "41",
+                   "--map",
+                   "3"};
+
+using Key = std::tuple<std::string, std::string, std::string, std::int64_t, std::int64_t>;
+std::map<Key, std::map<std::string, ResultRow>> by_series(const std::vector<ResultRow>& rows) {
+  std::map<Key, std::map<std::string, ResultRow>> series;
+  for (const ResultRow& row : rows)
+    if (row.metric != "predicted_kernel_mse")
+      series[{row.data, row.estimator, row.projection, row.head_dim, row.draws}][row.metric] = row;
+  return series;
+}
+
+// |x + y|² ≤ 1, where the standard error of a sample variance can be trusted. The variance of the sample's
+// own standard error is the limit of what its kurtosis knows, as in every test of a variance here.
+TEST_F(KernelVariance, RowsAgreeWithTheirClosedForms) {
+  const auto rows = run("out", {"--estimators",
+                                "performer",
+                                "performer:features=hyperbolic",
+                                "rfa",
+                                "performer:features=regularized",
+                                "rfa:kernel=arccos",
+                                "rfa:projection=orthogonal",
+                                "rmfa",
+                                "rmfa:degrees=fixed,max-degree=4",
+                                "rmfa:degrees=poisson",
+                                "--norms",
+                                "0.5",
+                                "--cosines=-0.5,0,0.5,1",
+                                "--dims",
+                                "5",
+                                "--features",
+                                "5,11",
+                                "--replicates",
+                                "4000",
+                                "--map",
+                                "0"});
+  const auto series = by_series(rows);
+  EXPECT_THAT(series, SizeIs(9 * 4 * 2));
+  int rejected = 0, refused = 0;
+  for (const auto& [key, metrics] : series) {
+    const ResultRow& mean = metrics.at("kernel_mean");
+    const ResultRow& variance = metrics.at("kernel_variance");
+    const double expected_mean = metrics.at("predicted_kernel_mean").value;
+    const double expected = metrics.at("predicted_kernel_variance").value;
+    const double error = std::sqrt(expected / 4000);
+    if (expected == 0) {
+      EXPECT_EQ(variance.value, 0);
+      EXPECT_NEAR(mean.value, expected_mean, 1e-14);
+      continue;
+    }
+    EXPECT_TRUE(within_limit((mean.value - expected_mean) / error, mean.value, expected_mean, error))
+        << std::get<0>(key) << " " << std::get<1>(key);
+    if (variance.status == "heavy-tail") {
+      ++refused;
+      continue;
+    }
+    ASSERT_EQ(variance.status, "ok") << std::get<0>(key) << " " << std::get<1>(key);
+    EXPECT_TRUE(within_limit((variance.value - expected) / variance.std_error, variance.value, expected,
+                             variance.std_error))
+        << std::get<0>(key) << " " << std::get<1>(key);
+    rejected += !within_limit((variance.value - 1.5 * expected) / variance.std_error, 0, 0, 1);
+  }
+  // One feature a degree: a few values far out carry the variance of the fixed allocation at m = 5.
+  EXPECT_LE(refused, 4);
+  EXPECT_GE(rejected, 55) << "a variance that is half too large would pass";
+}
+
+TEST_F(KernelVariance, IntervalsHoldTheClosedFormAsOftenAsTheySay) {
+  const auto series =
+      by_series(run("out", {"--estimators", "rfa", "--norms", "0.3,0.5,0.7,0.9",
+                            "--cosines=-0.9,-0.7,-0.5,-0.3,0,0.2,0.4,0.6,0.8", "--dims", "3,5,7,8",
+                            "--features", "8", "--replicates", "400", "--map", "0"}));
+  std::size_t held = 0;
+  for (const auto& [key, metrics] : series) {
+    const ResultRow& variance = metrics.at("kernel_variance");
+    const double expected = metrics.at("predicted_kernel_variance").value;
+    held += variance.ci_low <= expected && expected <= variance.ci_high ? 1 : 0;
+  }
+  EXPECT_THAT(series, SizeIs(144));
+  // Bonett's interval is asymptotic: between 0.92 and 0.98, and the error of a frequency on top.
+  EXPECT_GT(static_cast<double>(held) / 144,
+            0.92 - testing_tools::sigma_limit() * std::sqrt(0.05 * 0.95 / 144));
+  EXPECT_LT(held, 144U) << "an interval of 95 % that never misses is no interval of 95 %";
+}
+
+TEST_F(KernelVariance, ResultsAreTheSameBytesForAnyNumberOfThreadsAndResume) {
+  run("one", with(kSmall, {"--threads", "1"}));
+  run("three", with(kSmall, {"--threads", "3"}));
+  EXPECT_EQ(results("three"), results("one"));
+  const auto before = testing::files_below(path("one"));
+  run("one", kSmall);
+  EXPECT_EQ(testing::changed_files(before, testing::files_below(path("one"))), "");
+  run("seed", with(kSmall, {"--threads", "3", "--precision", "float"}));
+  EXPECT_NE(results("seed"), results("one")) << "the comparison sees nothing";
+}
+
+TEST_F(KernelVariance, AnInterruptedRunResumesToTheSameBytes) {
+  const Words more{"--estimators", "performer",  "rmfa", "--norms",      "0.5,1", "--cosines=0,0.5", "--dims",
+                   "32",           "--features", "512",  "--replicates", "600",   "--map",           "3"};
+  run("whole", more);
+  const Words command = with(
+      {"run", "kernel-variance", "--out", path("cut"), "--formats", "none", "--quiet", "--seed", "7"}, more);
+  testing::RunningProgram program(command);
+  const auto started = [&] {
+    try {
+      return !RunStore::open_existing(path("cut")).finished_blocks(0).empty() ||
+             RunStore::open_existing(path("cut")).cell_finished(0);
+    } catch (const BadInput&) {
+      return false;  // not made yet
+    }
+  };
+  while (program.running() && !started()) continue;
+  ASSERT_TRUE(program.running()) << "it ended before it could be interrupted";
+  program.send(SIGINT);
+  EXPECT_EQ(program.wait().exit_code, 3);
+  EXPECT_FALSE(RunStore::open_existing(path("cut")).cell_finished(4));
+  run("cut", more);
+  EXPECT_EQ(results("cut"), results("whole"));
+}
+
+TEST_F(KernelVariance, AnotherEstimatorChangesNoRowOfTheOthersAndOrderDecidesNothing) {
+  const Words grid{"--norms",    "0.4,1.3", "--cosines=-0.5,1", "--dims", "5",
+                   "--features", "3,11",    "--replicates",     "41",     "--map",
+                   "0"};
+  const auto few = by_series(run("few", with({"--estimators", "rfa", "rmfa"}, grid)));
+  auto many = by_series(run("many", with(kSmall, {"--estimators", "rfa"})));
+  for (const auto& [key, metrics] : few)
+    for (const auto& [name, row] : metrics)
+      EXPECT_EQ(fmt::format("{}", many[key][name].value), fmt::format("{}", row.value))  // NaN equals NaN
+          << std::get<1>(key) << " " << name;
+  run("turned", with({"--estimators", "rmfa", "rfa"}, grid));
+  EXPECT_EQ(results("turned"), results("few"));
+}
+
+TEST_F(KernelVariance, TiltedRowsStandWhereTheSampleIsRefused) {
+  const auto series = by_series(
+      run("out", {"--estimators", "performer", "performer:projection=orthogonal", "rfa", "--norms", "2",
+                  "--cosines=1", "--dims", "5", "--features", "3", "--replicates", "500", "--map", "0"}));
+  const auto& heavy = series.at({"pair:norm=2,cosine=1", "performer", "iid", 5, 3});
+  EXPECT_EQ(heavy.at("kernel_variance").status, "heavy-tail");
+  const double exact = heavy.at("predicted_kernel_variance").value;
+  EXPECT_NEAR(heavy.at("tilted_kernel_variance").value, exact, 1e-12 * exact);
+  for (const auto& [key, metrics] : series)
+    EXPECT_EQ(metrics.contains("tilted_kernel_variance"), &metrics == &heavy) << std::get<1>(key);
+}
+
+TEST_F(KernelVariance, WhereAKernelDoesNotExistRowsSayNoMoment) {
+  const auto series = by_series(run("out", kSmall));
+  const auto& outside = series.at({"pair:norm=1.3,cosine=1", "rmfa:kernel=inverse", "", 5, 3});
+  for (const auto& [name, row] : outside) {
+    EXPECT_EQ(row.status, "no-moment") << name;
+    EXPECT_TRUE(std::isnan(row.value)) << name;
+  }
+  EXPECT_EQ(series.at({"pair:norm=0.4,cosine=1", "rmfa:kernel=inverse", "", 5, 3}).at("kernel_mean").status,
+            "ok");
+}
+
+TEST_F(KernelVariance, TheMapHasEverySoftmaxEstimatorAtEqualFeatures) {
+  std::size_t points = 0;
+  for (const ResultRow& row : run("out", kSmall)) {
+    if (row.metric != "predicted_kernel_mse") continue;
+    ++points;
+    EXPECT_EQ(row.dimension, 22) << row.estimator;
+    EXPECT_EQ(row.target, "softmax");
+    EXPECT_EQ(row.replicates, 1);
+  }
+  EXPECT_EQ(points, 9U * 4);  // the inverse kernel is another target
+}
+
+TEST_F(KernelVariance, RefusesWhatItCannotMeasure) {
+  const Words command{"run", "kernel-variance", "--out", "out", "--estimators"};
+  const auto refused = [&](const Words& more, const std::string& said) {
+    expect_refused(with(command, more), {said});
+  };
+  refused({"eva"}, "eva is no ratio of random features");
+  refused({"zero"}, "zero is no ratio");
+  refused({"performer:center=keys"}, "leave center= out");
+  refused({"rmfa:ppsbn=paper"}, "leave ppsbn= out");
+  refused({"rfa:gate=constant:0.9"}, "leave gate= out");
+  refused({"rfa", "--norms", "1,0.5"}, "0.5 follows 1");
+  refused({"rfa", "--norms", "0"}, "--norms: 0 must be above 0 and at most 10");
+  refused({"rfa", "--cosines=1.5"}, "--cosines: 1.5 must be from -1 to 1");
+  refused({"rfa", "--cosines=-0.5,x"}, "--cosines = \"x\", must be a finite number");
+  refused({"rfa", "--dims", "1"}, "--dims: 1 must be from 2 to 4096");
+  refused({"rfa", "--map", "1"}, "--map = 1, must be 0");
+  refused({"rfa", "--replicates", "24"}, "--replicates = 24, must be at least 25");
+  refused({"rfa", "--data", testing::kEasy}, "--data means nothing to kernel-variance; leave it out");
+  refused({"rfa", "--radii", "1"}, "--radii means nothing to kernel-variance");
+  refused({"rfa", "--features", "16777216", "--dims", "4096"}, "GiB of memory");
+  expect_refused({"run", "kernel-variance", "--out", "out"}, {"--estimators is missing"});
+  expect_refused(CommandLineTest::run(testing::kEasy, {"--norms", "1"}),
+                 {"--norms means nothing to gap-vs-features; leave it out"});
+}
+
+}  // namespace
+}  // namespace attngap
