@@ -139,7 +139,9 @@ TEST_F(TaylorRun, WithoutDataItIsTheClosedFormsOnEveryRange) {
     const double radius = row.data == "exp:radius=2" ? 2.0 : 0.5;
     const int degree = static_cast<int>(row.dimension) - 1;
     EXPECT_EQ(row.estimator, fmt::format("elementwise:degree={}", degree));
-    if (row.metric == "taylor_error") EXPECT_EQ(row.value, taylor_remainder(degree, radius));
+    if (row.metric == "taylor_error") {
+      EXPECT_EQ(row.value, taylor_remainder(degree, radius));
+    }
     if (row.metric == "total_variation_bound" && row.status == "ok")
       EXPECT_EQ(row.value, truncation_certificate(degree, -radius, radius).total_variation);
   }
