@@ -161,6 +161,13 @@ void add_quantiles(std::vector<Metric>& metrics, const Matrix& exact, const std:
   }
 }
 
+// What is drawn has an error; where too few replicates show it, the number is not to be trusted like the
+// others.
+void mark_without_error(std::vector<Metric>& metrics) {
+  for (Metric& metric : metrics)
+    if (metric.status == "ok" && std::isnan(metric.estimated.std_error)) metric.status = "few-replicates";
+}
+
 constexpr std::array kMetrics{
     NamedMetric{"mse", "mean square error per output element; bias2 + variance"},
     NamedMetric{"bias2", "squared bias per output element, without its own noise"},
@@ -265,6 +272,7 @@ std::vector<Metric> gap_metrics(const Matrix& exact, const std::vector<std::vect
   metrics.push_back({"max_error", mean_of(collect(views, kLargest)), status});
   metrics.push_back({"negative_denominators", total_of(collect(views, kNegative)), "ok"});
   metrics.push_back({"nonfinite", total_of(nonfinite), "ok"});
+  mark_without_error(metrics);
   return metrics;
 }
 

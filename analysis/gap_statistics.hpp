@@ -15,8 +15,9 @@ namespace attngap {
 struct Metric {
   std::string_view name;
   Estimated estimated;
-  std::string_view
-      status;  ///< ok, no-moment (mean or variance do not exist), nonfinite (some output was not a number)
+  /// ok, no-moment (mean or variance do not exist), nonfinite (some output was not a number), few-replicates
+  /// (too few for a standard error)
+  std::string_view status;
 };
 
 /// A metric's name and what it is, for `attngap list` and the README.
@@ -29,7 +30,7 @@ std::span<const NamedMetric> gap_metric_names();
 /// The errors of one estimator at one count m over a block of replicates, streamed.
 ///
 /// Per output element (i, c) the mean error; over all elements the sum of squared deviations from it; per
-/// replicate the mean square, the largest error, how many denominators were not positive and how many queries
+/// replicate the mean square, the largest error, how many denominators were below zero and how many queries
 /// not finite; per replicate and query ‖error‖/‖exact‖. Welford's update throughout: nothing is found by
 /// subtraction.
 class GapAccumulator {
@@ -68,8 +69,10 @@ bool is_gap_block(const std::vector<double>& block, const Matrix& exact, std::in
 ///   negative_denominators, nonfinite   how many, of replicates × queries
 ///
 /// Standard errors: by replicate (mse, max_error, counts), by the jackknife over blocks (bias2, variance), by
-/// clusters (quantiles). With `has_moments` false the first four carry status no-moment. One block of one
-/// replicate is taken as a deterministic estimator: variance and standard errors are zero.
+/// clusters (quantiles). With `has_moments` false the first four and max_error carry status no-moment. A
+/// metric that would be ok but has no standard error is few-replicates: with two replicates bias2 and
+/// variance, of whose jackknife one replicate would be left, and the quantiles. One block of one replicate is
+/// taken as a deterministic estimator: variance and standard errors are zero.
 std::vector<Metric> gap_metrics(const Matrix& exact, const std::vector<std::vector<double>>& blocks,
                                 bool has_moments);
 

@@ -14,6 +14,10 @@ namespace {
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 constexpr double kTwoSided95 = 0.975;
 
+// The fractions of two clusters below their joint quantile are often equal, which looks like no spread at
+// all.
+constexpr std::size_t kFewestClusters = 3;
+
 Estimated symmetric(double value, double std_error, double freedom) {
   const double half = student_t_quantile(kTwoSided95, freedom) * std_error;
   return {value, std_error, value - half, value + half};
@@ -67,6 +71,10 @@ std::vector<Estimated> clustered_quantiles(std::span<const double> numbers, std:
       const auto cluster = numbers.subspan(first, cluster_size);
       const auto below = std::count_if(cluster.begin(), cluster.end(), [&](double x) { return x <= value; });
       fraction_below.push_back(static_cast<double>(below) / static_cast<double>(cluster_size));
+    }
+    if (fraction_below.size() < kFewestClusters) {
+      quantiles.push_back({value, kUndefined, kUndefined, kUndefined});
+      continue;
     }
     const Estimated level = mean_with_interval(fraction_below);
     const double half = 0.5 * (level.high - level.low);

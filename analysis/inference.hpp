@@ -31,7 +31,8 @@ double sorted_quantile(std::span<const double> sorted, double p);
 
 /// The p-quantile of numbers that come in independent clusters (the queries of one replicate share its draw),
 /// by inverting the cluster-robust interval of the fraction below it. Woodruff, JASA 47 (1952). `clusters`
-/// holds clusters × size numbers, a cluster contiguous. Infinite numbers are allowed.
+/// holds clusters × size numbers, a cluster contiguous. Infinite numbers are allowed. Below three clusters
+/// there is a quantile but no interval: NaN.
 Estimated clustered_quantile(std::span<const double> numbers, std::size_t cluster_size, double p);
 
 /// The same at several p from one sort.

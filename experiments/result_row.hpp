@@ -27,7 +27,7 @@ struct ResultRow {
   double std_error = 0;
   double ci_low = 0;  ///< 95 % interval
   double ci_high = 0;
-  std::string status;  ///< ok, no-moment, nonfinite, …
+  std::string status;  ///< ok, no-moment, nonfinite, few-replicates
 };
 
 }  // namespace attngap

@@ -187,6 +187,22 @@ TEST(GapMetrics, SayWhereMomentsDoNotExist) {
     EXPECT_EQ(metric(metrics, name).status, "ok") << name;
 }
 
+TEST(GapMetrics, WithoutAStandardErrorAreNotOk) {
+  const Model model;
+  for (const std::uint32_t replicates : {2U, 3U}) {
+    const auto metrics =
+        gap_metrics(model.exact, blocks_of(model.exact, draws_of(model, 7, replicates), 1), true);
+    for (const Metric& m : metrics) {
+      const bool has_error = !std::isnan(m.estimated.std_error);
+      EXPECT_EQ(m.status, has_error ? "ok" : "few-replicates") << m.name << ", " << replicates;
+      EXPECT_TRUE(has_error || replicates == 2) << m.name;
+    }
+    for (const std::string_view name : {"bias2", "variance", "median_relative_error", "q25_relative_error"})
+      EXPECT_EQ(metric(metrics, name).status == "few-replicates", replicates == 2) << name;
+    EXPECT_EQ(metric(metrics, "mse").status, "ok");
+  }
+}
+
 TEST(GapMetrics, CountWhatIsNegativeAndWhatIsNotFinite) {
   const Model model;
   auto draws = draws_of(model, 6, 12);

@@ -124,6 +124,12 @@ TEST(ClusteredQuantile, OfOneClusterHasAValueAndNoInterval) {
   EXPECT_EQ(one.value, 7.0);
   EXPECT_TRUE(std::isnan(one.std_error));
   EXPECT_TRUE(std::isnan(one.low));
+  // Two clusters with the same share below the median: the spread of the shares is zero, and means nothing.
+  const Estimated two = clustered_quantile(std::vector<double>{1.0, 4.0, 2.0, 3.0}, 2, 0.5);
+  EXPECT_EQ(two.value, 2.5);
+  EXPECT_TRUE(std::isnan(two.std_error) && std::isnan(two.low) && std::isnan(two.high));
+  const Estimated enough = clustered_quantile(std::vector<double>{1.0, 2.0, 4.0}, 1, 0.5);
+  EXPECT_GT(enough.std_error, 0.0);
   const Estimated three = clustered_quantile(std::vector<double>{9.0, 7.0, 8.0}, 3, 0.5);
   EXPECT_EQ(three.value, 8.0);
   EXPECT_TRUE(std::isnan(three.high));
