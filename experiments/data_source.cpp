@@ -195,7 +195,8 @@ Dataset load_file(std::string_view text) {
                     std::string(text),
                     make_problem(std::move(Q), std::move(K), std::move(V),
                                  mask == "causal" ? Mask::causal : Mask::none, scale, argument.path),
-                    {}};
+                    {},
+                    argument.path};
     dataset.problem.gates = read_gates(*file, argument, head);
     return dataset;
   } catch (const std::bad_alloc&) {
@@ -279,7 +280,7 @@ Dataset load_dataset(std::string_view argument) {
   Dataset dataset;
   if (argument.starts_with(kSynthetic)) {
     const SyntheticSpec spec = parse_synthetic(argument.substr(kSynthetic.size()));
-    dataset = {spec.name, std::string(argument), make_synthetic(spec), {}};
+    dataset = {spec.name, std::string(argument), make_synthetic(spec), {}, {}};
   } else {
     dataset = load_file(argument);
   }

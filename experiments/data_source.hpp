@@ -3,6 +3,7 @@
 #include "estimators/attention_problem.hpp"
 #include "estimators/names.hpp"
 
+#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,7 +15,8 @@ struct Dataset {
   std::string name;    ///< short name in results: the file's stem (and `_hHEAD`), or `name=`
   std::string source;  ///< the argument as given
   AttentionProblem problem;
-  std::string content_hash;  ///< content_hash(problem)
+  std::string content_hash;    ///< content_hash(problem)
+  std::filesystem::path file;  ///< where it was read from; empty for a synthetic problem
 };
 
 /// The keys of `FILE:key=value,…`.

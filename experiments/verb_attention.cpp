@@ -67,6 +67,7 @@ int verb_attention(const std::vector<std::string>& arguments) {
   require(options.given("out"), "--out is missing; give a .npz to write");
 
   const Dataset dataset = load_dataset(options.list("data").front());
+  require_other_file(options.text("out"), dataset.file);
   std::map<std::string, NumberArray> arrays;
   arrays["o"] = as_array(exact_attention(dataset.problem).output);
   if (options.given("estimator")) add_draw(arrays, dataset.problem, options);

@@ -107,6 +107,7 @@ int verb_decompose(const std::vector<std::string>& arguments) {
   require(options.given("estimator"), "--estimator is missing; `attngap list estimators` shows them");
 
   Dataset dataset = load_dataset(options.list("data").front());
+  if (options.given("out")) require_other_file(options.text("out"), dataset.file);
   if (options.given("channel")) dataset.problem = one_channel(dataset, options.text("channel"));
   const auto estimator = make_estimator(options.estimator(options.text("estimator")));
   estimator->check(dataset.problem);

@@ -5,6 +5,7 @@
 #include "estimators/names.hpp"
 #include "experiments/run_spec.hpp"
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <fstream>
@@ -239,9 +240,19 @@ std::string VerbOptions::estimator(const std::string& written) const {
 std::vector<std::string> VerbOptions::formats() const {
   if (text("formats") == "none") return {};
   constexpr std::array<std::string_view, 3> kNames{"svg", "png", "pdf"};
-  const auto formats = split_at_commas(text("formats"));
-  for (const std::string& format : formats) require_known("format", format, kNames);
+  std::vector<std::string> formats;
+  for (const std::string& format : split_at_commas(text("formats"))) {
+    require_known("format", format, kNames);
+    if (std::find(formats.begin(), formats.end(), format) == formats.end()) formats.push_back(format);
+  }
   return formats;
+}
+
+void require_other_file(const std::filesystem::path& out, const std::filesystem::path& input) {
+  std::error_code not_there;
+  require(!std::filesystem::equivalent(out, input, not_there) || not_there,
+          "--out {}: is {}, which is read; give another name, it would be overwritten", out.string(),
+          input.string());
 }
 
 std::vector<std::string> split_at_commas(const std::string& text) {

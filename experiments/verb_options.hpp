@@ -2,6 +2,7 @@
 
 #include "estimators/attention_estimator.hpp"
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -50,7 +51,7 @@ class VerbOptions {
   /// An estimator as it was written, with force=on under --force where it has that key.
   std::string estimator(const std::string& written) const;
 
-  std::vector<std::string> formats() const;  ///< --formats svg,png,pdf
+  std::vector<std::string> formats() const;  ///< --formats svg,png,pdf, each once; none: empty
 
  private:
   std::string usage_;
@@ -60,6 +61,10 @@ class VerbOptions {
   boost::program_options::options_description hidden_;
   boost::program_options::variables_map values_;
 };
+
+/// Throws BadInput when `out` is, by whatever path or link, the file that an input was read from, which
+/// writing would destroy.
+void require_other_file(const std::filesystem::path& out, const std::filesystem::path& input);
 
 /// Splits at commas; an empty piece is kept.
 std::vector<std::string> split_at_commas(const std::string& text);

@@ -39,7 +39,11 @@ int verb_export(const std::vector<std::string>& arguments) {
   options.add("out", "", "write to this file instead");
   options.add_shared({"json"});
   if (!options.parse(arguments)) return kDone;
-  const auto rows = RunStore::open_existing(run_directory(options)).rows();
+  const auto directory = run_directory(options);
+  if (options.given("out"))
+    for (const char* file : {"run.sqlite", "run.sqlite-wal", "run.sqlite-shm", "run.lock"})
+      require_other_file(options.text("out"), directory / file);
+  const auto rows = RunStore::open_existing(directory).rows();
   const std::string text = options.flag("json") ? rows_as_json(rows) : rows_as_csv(rows);
   if (options.given("out")) {
     write_whole_file(options.text("out"), text);

@@ -185,6 +185,31 @@ TEST_F(BadInputTest, NumbersOutOfTheirRange) {
       {"--replicate = 4294967296", "2^32 - 1"});
 }
 
+TEST_F(BadInputTest, OutputsThatWouldReplaceTheirInput) {
+  write_npz(path("head.npz"), head());
+  fs::create_symlink("head.npz", path("link.npz"));
+  fs::create_hard_link(path("head.npz"), path("hard.npz"));
+  for (const std::string name : {"head.npz", "./head.npz", "link.npz", "hard.npz"}) {
+    expect_refused({"attention", "--data", "head.npz:mask=none", "--out", name},
+                   {"--out " + name, "head.npz", "overwritten"});
+    expect_refused(
+        {"decompose", "--data", "head.npz", "--estimator", "rfa", "--features", "4", "--out", name},
+        {"--out " + name, "head.npz", "overwritten"});
+  }
+  EXPECT_EQ(attngap({"attention", "--data", "head.npz", "--out", "other.npz"}).exit_code, 0);
+  ASSERT_EQ(attngap(run(kEasy)).exit_code, 0);
+  expect_refused({"export", "out", "--out", "out/run.sqlite"}, {"out/run.sqlite", "overwritten"});
+  expect_refused({"export", "out", "--out", "out/figures/../run.lock"}, {"run.lock", "overwritten"});
+  EXPECT_EQ(attngap({"export", "out", "--out", "out/results.csv"}).exit_code, 0);
+}
+
+TEST_F(BadInputTest, AFileWhereTheFiguresGo) {
+  ASSERT_EQ(attngap(run(kEasy, {"--formats", "none"})).exit_code, 0);
+  write_text(path("out/figures"), "mine");
+  expect_refused({"plot", "out"}, {"out/figures", "move what is in the way"});
+  expect_refused(run(kEasy), {"out/figures", "move what is in the way"});
+}
+
 TEST_F(BadInputTest, StudiesThatFitNoMachine) {
   expect_refused({"run", "gap-vs-features", "--data", "synthetic:gaussian,length=2,dim=65536", "--estimators",
                   "rfa", "--features", "16777216", "--out", "out"},
