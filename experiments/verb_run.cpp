@@ -11,6 +11,8 @@
 #include "experiments/verb_run_grids.hpp"
 #include "plots/figures.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <csignal>
 
 #include <nlohmann/json.hpp>
@@ -110,9 +112,16 @@ void print_summary(const RunSpec& spec, const std::vector<ResultRow>& rows) {
                  row.length, row.head_dim, row.queries, "estimator", "m");
     head = row.data;
     const bool coupled = !row.projection.empty() && row.projection != "iid";
-    fmt::print("  {:<44} {:>6}  {:.4g} ± {:.2g}\n", row.estimator + (coupled ? ", " + row.projection : ""),
-               row.draws == 0 ? std::string("-") : fmt::format("{}", row.draws), row.value, row.std_error);
+    fmt::print("  {:<44} {:>6}  {:.4g}{}\n", row.estimator + (coupled ? ", " + row.projection : ""),
+               row.draws == 0 ? std::string("-") : fmt::format("{}", row.draws), row.value,
+               std::isnan(row.std_error) ? "" : fmt::format(" ± {:.2g}", row.std_error));
   }
+}
+
+int say_interrupted() {
+  fmt::print(stderr,
+             "attngap: interrupted; what is finished is kept. Run the same command again to resume.\n");
+  return kInterrupted;
 }
 
 }  // namespace
@@ -150,22 +159,21 @@ int verb_run(const std::vector<std::string>& arguments) {
     Progress progress("draws", spec.replicates * spec.cells(), quiet);
     outcome = experiment_named(spec.experiment).run(spec, store, {threads, &progress, &interrupted});
   }
-  if (outcome == RunOutcome::interrupted) {
-    fmt::print(stderr,
-               "attngap: interrupted; what is finished is kept. Run the same command again to resume.\n");
-    return kInterrupted;
-  }
+  if (outcome == RunOutcome::interrupted) return say_interrupted();
   write_results(directory, spec, store);
   const auto rows = store.rows();
-  const auto messages =
-      formats.empty() ? std::vector<std::string>{} : draw_figures(rows, directory / "figures", formats);
+  const auto drawn = formats.empty() ? std::vector<std::string>{}
+                                     : draw_figures(rows, directory / "figures", formats, &interrupted);
+  if (interrupted) return say_interrupted();
   if (options.flag("json")) fmt::print("{}", rows_as_json(rows));
   if (quiet) return kDone;
   print_summary(spec, rows);
-  fmt::print("\nresults  {}\nfigures  {}\n", (directory / "results.csv").string(),
-             (directory / "figures").string());
-  for (const std::string& message : messages)
-    if (!std::filesystem::exists(message)) fmt::print("{}\n", message);
+  fmt::print("\nresults  {}\n", (directory / "results.csv").string());
+  const auto is_file = [](const std::string& line) { return std::filesystem::exists(line); };
+  if (std::any_of(drawn.begin(), drawn.end(), is_file))
+    fmt::print("figures  {}\n", (directory / "figures").string());
+  for (const std::string& line : drawn)
+    if (!is_file(line)) fmt::print("{}\n", line);
   return kDone;
 }
 

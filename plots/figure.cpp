@@ -99,7 +99,12 @@ WrittenFigure write_figure(const Figure& figure, const std::filesystem::path& di
                            const std::string& name, const std::vector<std::string>& formats) {
   check_formats(formats);
   check_name(name);
-  std::filesystem::create_directories(directory);
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error)
+    throw std::runtime_error(
+        fmt::format("cannot write figures into '{}' ({}); move what is in the way, or draw elsewhere",
+                    directory.string(), error.message()));
   const ScratchDirectory scratch(directory);
   WrittenFigure written;
   const auto publish = [&](const std::string& suffix) {

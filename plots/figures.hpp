@@ -7,6 +7,7 @@
 #include "plots/truncation_figures.hpp"
 
 #include <array>
+#include <atomic>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -49,8 +50,12 @@ inline constexpr std::array kFigures{
 
 /// Draws every figure the rows have data for into `directory`. Returns the paths written, then the messages
 /// for the user (how to get images without gnuplot; an experiment that has no figure).
+///
+/// Once `*interrupted` is true no further figure is begun. A Ctrl-C on a terminal reaches gnuplot too, so a
+/// figure that fails then fails for that reason, and its exception is dropped.
 std::vector<std::string> draw_figures(const std::vector<ResultRow>& rows,
                                       const std::filesystem::path& directory,
-                                      const std::vector<std::string>& formats);
+                                      const std::vector<std::string>& formats,
+                                      const std::atomic<bool>* interrupted = nullptr);
 
 }  // namespace attngap

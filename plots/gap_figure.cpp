@@ -252,6 +252,9 @@ std::vector<NamedFigure> gap_figures(const std::vector<ResultRow>& rows) {
   std::set<std::string> taken{"gap_overview"};
   std::vector<NamedFigure> figures;
   for (const auto& head : run.heads) {
+    const auto& own = run.rows_of_head.at(head);
+    const bool measured = std::any_of(own.begin(), own.end(), [](const auto* row) { return row->draws > 0; });
+    if (!measured) continue;  // baselines alone have no m to be drawn against
     Figure figure;
     figure.title = fmt::format("{}: {}", head, geometry(run.rows_of_head.at(head)));
     figure.subtitle = target_sentence(run);
@@ -293,7 +296,9 @@ std::vector<NamedFigure> median_pages(const std::vector<ResultRow>& rows, const 
 std::vector<NamedFigure> gap_overview(const std::vector<ResultRow>& rows) {
   const bool several = std::any_of(rows.begin(), rows.end(),
                                    [&](const ResultRow& row) { return row.data != rows.front().data; });
-  if (!several) return {};
+  const bool measured =
+      std::any_of(rows.begin(), rows.end(), [](const ResultRow& row) { return row.draws > 0; });
+  if (!several || !measured) return {};
   return median_pages(rows,
                       {"gap_overview", "Gap of every head against random directions", "bands: quartiles"});
 }

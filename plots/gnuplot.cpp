@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -48,7 +49,15 @@ std::string read_log(const std::filesystem::path& path) {
   std::string text{std::istreambuf_iterator<char>(file), {}};
   const auto last = text.find_last_not_of(" \n\t");
   text.erase(last == std::string::npos ? 0 : last + 1);
-  return text.empty() ? "no message" : text.substr(text.find_first_not_of(" \n\t"));
+  return text.empty() ? text : text.substr(text.find_first_not_of(" \n\t"));
+}
+
+// "stopped by signal 2 (Interrupt)", or the last words of a program that ended by itself.
+std::string reason(int status, const std::string& said) {
+  if (WIFSIGNALED(status))
+    return fmt::format("stopped by signal {} ({}){}", WTERMSIG(status), strsignal(WTERMSIG(status)),
+                       said.empty() ? "" : ": " + said);
+  return said.empty() ? fmt::format("exit status {} and no message", WEXITSTATUS(status)) : said;
 }
 
 }  // namespace
@@ -88,7 +97,7 @@ void run_gnuplot(const std::filesystem::path& program, const std::filesystem::pa
   const std::string said = read_log(log);
   std::filesystem::remove(log);
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    throw std::runtime_error(fmt::format("gnuplot failed on {}: {}", script, said));
+    throw std::runtime_error(fmt::format("gnuplot failed on {}: {}", script, reason(status, said)));
   }
 }
 

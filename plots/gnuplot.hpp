@@ -11,7 +11,7 @@ namespace attngap {
 std::optional<std::filesystem::path> find_program(const std::string& name);
 
 /// Runs `program -d ./script` in `directory`, without a shell and without the user's own gnuplot settings.
-/// Throws std::runtime_error with gnuplot's message when it fails.
+/// Throws std::runtime_error with gnuplot's message, or the signal that stopped it, when it fails.
 void run_gnuplot(const std::filesystem::path& program, const std::filesystem::path& directory,
                  const std::string& script);
 

@@ -286,8 +286,38 @@ TEST_F(CommandLine, AConfigFileFillsWhatTheCommandLineLeavesOpen) {
   EXPECT_EQ(output({"data", "--config", "empty.ini", kEasy}).substr(0, 8), "gaussian");
 }
 
+// A terminal sends Ctrl-C to gnuplot as well, which dies of it.
+TEST_F(CommandLine, AnInterruptWhileFiguresAreDrawnIsAnInterrupt) {
+  fs::create_directory(path("bin"));
+  write_text(path("bin/gnuplot"), "#!/bin/sh\nkill -INT $PPID\nkill -INT $$\nsleep 60\n");
+  fs::permissions(path("bin/gnuplot"), fs::perms::owner_all);
+  ProgramSetup setup;
+  setup.environment["PATH"] = path("bin") + ":" + std::getenv("PATH");
+  const Words words = run(kEasy, {"--formats", "svg"});
+  const Finished interrupted = attngap(words, setup);
+  EXPECT_EQ(interrupted.exit_code, 3) << interrupted.signal;
+  EXPECT_EQ(interrupted.err,
+            "attngap: interrupted; what is finished is kept. Run the same command again to resume.\n");
+  EXPECT_TRUE(fs::exists(path("out/results.csv")));
+  EXPECT_FALSE(fs::exists(path("out/figures/gap_gaussian_dim5_length19_value-dim2.svg")));
+  output(words, real_path());
+  EXPECT_TRUE(fs::exists(path("out/figures/gap_gaussian_dim5_length19_value-dim2.svg")));
+}
+
+TEST_F(CommandLine, AFormatGivenTwiceIsDrawnOnceAndNoneIsNotPromised) {
+  output(run(kEasy, {"--formats", "png,png", "--quiet"}), real_path());
+  EXPECT_EQ(files_below(path("out/figures")).size(), 3U);  // csv, gp, png
+  fs::remove_all(path("out"));
+  EXPECT_THAT(output(run(kEasy, {"--formats", "none"})), Not(HasSubstr("figures")));
+  EXPECT_FALSE(fs::exists(path("out/figures")));
+}
+
 TEST_F(CommandLine, ARunWithNothingRandomIsARun) {
-  output({"run", "gap-vs-features", "--data", kEasy, "--estimators", "exact", "--out", "out"});
+  const std::string said =
+      output({"run", "gap-vs-features", "--data", kEasy, "--estimators", "exact", "--out", "out"});
+  EXPECT_THAT(said, HasSubstr("no figure of gap-vs-features: nothing here was measured against m"));
+  EXPECT_THAT(said, Not(HasSubstr("figures  ")));
+  EXPECT_FALSE(fs::exists(path("out/figures")));
   const auto rows = nlohmann::json::parse(output({"export", "--json", "out"}));
   EXPECT_EQ(rows.size(), 30U);
   for (const auto& row : rows) EXPECT_TRUE(row.at("estimator") != "exact" || row.at("value") == 0.0) << row;

@@ -177,6 +177,14 @@ TEST_F(PlotsTest, AGnuplotThatFailsIsQuotedAndTheDataStay) {
   EXPECT_FALSE(fs::exists(directory_ / "gap.svg"));
 }
 
+TEST_F(PlotsTest, AGnuplotThatSaysNothingIsNamedByHowItEnded) {
+  const auto write = [&] { write_figure(small_figure(), directory_, "gap", {"svg"}); };
+  install_gnuplot("kill -TERM $$\n");
+  EXPECT_THAT(write, ThrowsMessage<std::runtime_error>(HasSubstr("gap.gp: stopped by signal 15")));
+  install_gnuplot("exit 3\n");
+  EXPECT_THAT(write, ThrowsMessage<std::runtime_error>(HasSubstr("gap.gp: exit status 3 and no message")));
+}
+
 TEST_F(PlotsTest, AnEmptyEntryOfThePathIsNotTheWorkingDirectory) {
   install_gnuplot("exit 0\n");
   EXPECT_TRUE(find_program("gnuplot"));
