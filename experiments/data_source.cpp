@@ -74,6 +74,8 @@ FileArgument split_argument(std::string_view argument) {
   std::error_code ignored;
   require(!fs::is_directory(path, ignored), "{}: is a directory; name a .npz or .safetensors file in it",
           path);
+  require(!fs::exists(path, ignored), "{}: is not a regular file; save the arrays in one and name that",
+          path);
   throw BadInput(fmt::format("data \"{}\": no such file; check the path, or write synthetic:KIND", path));
 }
 
@@ -126,10 +128,11 @@ Heads full_index(std::span<const std::size_t> leading, const std::optional<Heads
   require(given.has_value() || long_axes == 0, "{} has several heads; choose one with head= ({})", what,
           existing_heads(leading));
   if (!given) return Heads(leading.size(), 0);
+  require(!leading.empty(), "{} is one head, there is none to choose with head={}; leave head= out", what,
+          fmt::join(*given, "/"));
   require(given->size() == leading.size() || given->size() == long_axes,
-          "{} has {} leading axes, but head={} has {} indices; {}", what, leading.size(),
-          fmt::join(*given, "/"), given->size(),
-          leading.empty() ? "leave head= out" : "choose from " + existing_heads(leading));
+          "{} has {} leading axes, but head={} has {} indices; choose from {}", what, leading.size(),
+          fmt::join(*given, "/"), given->size(), existing_heads(leading));
   Heads index;
   auto next = given->begin();
   for (const std::size_t extent : leading)
@@ -272,6 +275,12 @@ std::string content_hash(const AttentionProblem& problem) {
   }
   for (const double gate : problem.gates) hash.add(std::bit_cast<std::uint64_t>(gate));
   return fmt::format("fnv1a64:{:016x}", hash.value());
+}
+
+std::string head_identity(const Dataset& dataset) {
+  return fmt::format("{} (mask {}, scale {}, {})", dataset.name,
+                     dataset.problem.mask == Mask::causal ? "causal" : "none", dataset.problem.scale,
+                     dataset.content_hash);
 }
 
 Dataset load_dataset(std::string_view argument) {

@@ -33,6 +33,10 @@ std::span<const KeyHelp> data_keys();
 /// shapes, a head that does not exist, NaN or infinity, unknown keys (with the nearest ones).
 Dataset load_dataset(std::string_view argument);
 
+/// What decides a head's numbers and how they are called, wherever it was read from: `NAME (mask M, scale S,
+/// HASH)`.
+std::string head_identity(const Dataset& dataset);
+
 /// "fnv1a64:" and sixteen hexadecimal digits: FNV-1a (64 bits) over Q, K and V in turn, of each its rows and
 /// columns as 64-bit and then its entries as float64, row by row, all little endian, and over given gates.
 /// Equal numbers give equal hashes whatever file and precision they came from. Fowler, Noll, Vo,

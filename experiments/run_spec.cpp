@@ -12,6 +12,44 @@
 #include <nlohmann/json.hpp>
 
 namespace attngap {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string shown(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (!value.is_array()) return value.dump();
+  std::string list;
+  for (const Json& entry : value) list += (list.empty() ? "" : " ") + shown(entry);
+  return list;
+}
+
+// "--seed is 1 there, 2 here". Of lists of equal length the first entry that differs says enough.
+std::string difference(const std::string& key, const Json& stored, const Json& asked) {
+  const std::string option = key == "experiment" ? key : key == "heads" ? "--data" : "--" + key;
+  const bool lists = stored.is_array() && asked.is_array() && stored.size() == asked.size();
+  for (std::size_t i = 0; lists && i < stored.size(); ++i)
+    if (stored[i] != asked[i])
+      return fmt::format("{} has {} there, {} here", option, shown(stored[i]), shown(asked[i]));
+  return fmt::format("{} is {} there, {} here", option, shown(stored), shown(asked));
+}
+
+}  // namespace
+
+std::string specification_difference(const std::string& stored, const std::string& asked) {
+  if (stored == asked) return {};
+  const Json there = Json::parse(stored, nullptr, false);
+  const Json here = Json::parse(asked, nullptr, false);
+  if (!there.is_object() || !here.is_object()) return "its specification is not one of attngap run";
+  for (const auto& [key, value] : here.items()) {
+    const auto found = there.find(key);
+    const Json old = found == there.end() ? Json("not set") : *found;
+    if (key != "data" && old != value) return difference(key, old, value);
+  }
+  for (const auto& [key, value] : there.items())
+    if (!here.contains(key)) return difference(key, value, "not set");
+  return {};
+}
 
 void require_increasing(const std::vector<Index>& features) {
   require(!features.empty(), "--features is empty; give counts m such as 16,64,256");
@@ -89,11 +127,11 @@ void RunSpec::validate() const {
           replicates);
 }
 
-std::string RunSpec::text(const std::vector<std::string>& data_hashes) const {
+std::string RunSpec::text(const std::vector<std::string>& heads) const {
   nlohmann::ordered_json json;
   json["experiment"] = experiment;
   json["data"] = data;
-  json["data_hashes"] = data_hashes;
+  json["heads"] = heads;
   json["estimators"] = estimators;
   json["features"] = features;
   json["replicates"] = replicates;

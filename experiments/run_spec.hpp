@@ -47,9 +47,13 @@ struct RunSpec {
   /// Throws BadInput naming the option, its value and the rule.
   void validate() const;
 
-  /// The specification as JSON text; equal specifications give equal text.
-  std::string text(const std::vector<std::string>& data_hashes) const;
+  /// The specification as JSON text; `heads` are the identities (`head_identity`) of `data`.
+  std::string text(const std::vector<std::string>& heads) const;
 };
+
+/// What keeps two specifications (RunSpec::text) from being of the same run: the first option that differs,
+/// with both values; empty when none does. Where a head was read from makes no difference.
+std::string specification_difference(const std::string& stored, const std::string& asked);
 
 /// Throws BadInput unless these are counts m: at least one, each at least 1, increasing, of a size that is
 /// ever drawn.

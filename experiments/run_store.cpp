@@ -1,6 +1,7 @@
 #include "experiments/run_store.hpp"
 
 #include "estimators/error.hpp"
+#include "experiments/run_spec.hpp"
 #include "experiments/writer_lock.hpp"
 
 #include <cmath>
@@ -161,10 +162,15 @@ RunStore RunStore::open_or_create(const std::filesystem::path& directory, const 
     impl->check_ours();
     // A block lost to a power cut is only drawn again; a lost order of commits would not be noticed.
     impl->database.exec("PRAGMA synchronous = NORMAL");
+    // The log beside the database is emptied into it every four megabytes; by default it would take a
+    // thousand pages, 32 megabytes, of a disk that may have no more than the blocks need.
+    impl->database.exec("PRAGMA wal_autocheckpoint = 128");
     RunStore store(std::move(impl));
-    require(store.specification() == specification,
-            "{}: holds a run of another specification; give the same options to resume it, or another --out",
-            directory.string());
+    const std::string difference = specification_difference(store.specification(), specification);
+    require(
+        difference.empty(),
+        "{}: holds a run of another specification ({}); give the same options to resume it, or another --out",
+        directory.string(), difference);
     footprint.keep();
     return store;
   });

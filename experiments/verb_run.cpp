@@ -43,7 +43,7 @@ RunSpec read_spec(const VerbOptions& options) {
   spec.experiment = experiment_named(experiments.front()).name;
   spec.data = options.list("data");
   spec.features = options.features();
-  spec.replicates = parse_count("--replicates", options.text("replicates"));
+  spec.replicates = parse_count("--replicates", options.text("replicates"), 0);
   spec.queries = options.queries(experiment_named(spec.experiment).default_queries);
   spec.seed = options.seed();
   spec.precision = options.precision();
@@ -63,12 +63,13 @@ RunSpec read_spec(const VerbOptions& options) {
   return spec;
 }
 
-// Reads every head once before anything is written, so that a bad one is found now and not after an hour.
+// The identities of the heads. Reads each once before anything is written, so that a bad one is found now and
+// not after an hour.
 std::vector<std::string> check_data(const RunSpec& spec, int threads) {
   if (spec.pairs) require_pairs_fit(spec, threads);
   const auto estimators =
       spec.truncation ? std::vector<std::unique_ptr<AttentionEstimator>>{} : make_estimators(spec.estimators);
-  std::vector<std::string> hashes;
+  std::vector<std::string> heads;
   std::vector<std::string> names;
   for (const std::string& argument : spec.data) {
     const Dataset dataset = load_dataset(argument);
@@ -82,9 +83,9 @@ std::vector<std::string> check_data(const RunSpec& spec, int threads) {
     for (const std::string& other : names)
       require(other != dataset.name, "--data: two heads are called {}; give one a name with name=…", other);
     names.push_back(dataset.name);
-    hashes.push_back(dataset.content_hash);
+    heads.push_back(head_identity(dataset));
   }
-  return hashes;
+  return heads;
 }
 
 void write_results(const std::filesystem::path& directory, const RunSpec& spec, const RunStore& store) {

@@ -171,14 +171,19 @@ TEST_F(DiskFull, APlaceThatCannotBeWrittenIsRefused) {
 
 TEST_F(DiskFull, ADirectoryOfSomethingElseIsRefusedAndUntouched) {
   whole_run("run");
-  for (const Words& change : {Words{"--seed", "2"},
-                              {"--precision", "float"},
-                              {"--against", "softmax"},
-                              {"--queries", "all"},
-                              {"--estimators", "rmfa"},
-                              {"--data", kEasy}})
-    expect_refused(with(kRun, with({"--out", "run"}, change)),
-                   {"run", "another specification", "another --out"});
+  struct Change {
+    Words words;
+    std::string said;
+  };
+  for (const Change& change :
+       {Change{{"--seed", "2"}, "--seed is 1 there, 2 here"},
+        {{"--precision", "float"}, "--precision is double there, float here"},
+        {{"--against", "softmax"}, "--against is target there, softmax here"},
+        {{"--queries", "all"}, "--queries is 256 there, all here"},
+        {{"--estimators", "rmfa"}, "--estimators is zero mean-value performer rfa there, zero"},
+        {{"--data", kEasy}, "--data is gaussian_dim16_length200 (mask none"}})
+    expect_refused(with(kRun, with({"--out", "run"}, change.words)),
+                   {"run", "another specification", "another --out", change.said});
   fs::create_directory(path("text"));
   write_text(path("text/run.sqlite"), "These are notes, and not a database of any kind or any size at all.");
   expect_refused(with(kRun, {"--out", "text"}), {"text/run.sqlite", "not a run of attngap", "move it away"});

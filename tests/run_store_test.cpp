@@ -114,6 +114,15 @@ TEST_F(RunStoreTest, NumbersOfABlockComeBackBitForBit) {
   EXPECT_EQ(store.block_seconds(2), 0.75);
 }
 
+TEST_F(RunStoreTest, TheLogStaysSmallHoweverMuchIsStored) {
+  RunStore store = open();
+  const std::vector<double> numbers(50000, 4.0);
+  for (std::int64_t block = 0; block < 32; ++block) store.commit_block({0, block, {numbers}, 0.5});
+  const std::uintmax_t log = fs::file_size(run_ / "run.sqlite-wal");
+  EXPECT_GT(log, 400'000U);  // it is what was looked at
+  EXPECT_LT(log, 6'000'000U);
+}
+
 TEST_F(RunStoreTest, RowsComeBackAsTheyWere) {
   std::vector<ResultRow> rows{row("rmfa:kernel=exp,p=2 \"it's\"; DROP TABLE result; --", kNaN),
                               row("größer, ‖e‖", kInfinity),
