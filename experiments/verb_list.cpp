@@ -115,15 +115,27 @@ constexpr std::array kFamilies{
     Family{"data", "for --data", &list_data},
 };
 
+// Padded to the width, and at least two blanks: what follows is another column however long this one is.
+std::string column(const std::string& text, std::size_t width) {
+  return text + std::string(text.size() + 2 > width ? 2 : width - text.size(), ' ');
+}
+
 void print_family(const Family& family) {
   fmt::print("{} ({})\n", family.name, family.meaning);
   for (const Listed& entry : family.entries()) {
-    fmt::print("  {:<24} {}{}\n", entry.name, entry.meaning,
+    fmt::print("  {}{}{}\n", column(entry.name, 25), entry.meaning,
                entry.source.empty() ? "" : fmt::format(" [{}]", entry.source));
     for (const KeyHelp& key : entry.keys)
-      fmt::print("      {:<20} {}{}\n", fmt::format("{}={}", key.key, key.values), key.meaning,
+      fmt::print("      {}{}{}\n", column(fmt::format("{}={}", key.key, key.values), 21), key.meaning,
                  key.default_value.empty() ? "" : fmt::format(" (default {})", key.default_value));
   }
+}
+
+// A bar would end a cell.
+std::string cell(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) escaped += c == '|' ? std::string("\\|") : std::string(1, c);
+  return escaped;
 }
 
 // A table of the README; a test holds it against this.
@@ -133,7 +145,8 @@ void print_markdown(const Family& family) {
     std::string keys;
     for (const KeyHelp& key : entry.keys)
       keys += fmt::format("{}`{}` ({})", keys.empty() ? "" : ", ", key.key, key.default_value);
-    fmt::print("| `{}` | {} | {} | {} |\n", entry.name, entry.meaning, keys, entry.source);
+    fmt::print("| `{}` | {} | {} | {} |\n", cell(entry.name), cell(entry.meaning), cell(keys),
+               cell(entry.source));
   }
 }
 
