@@ -161,9 +161,14 @@ void summarize_pairs(const AttentionProblem& problem, const ScaledHead& head, He
   summary.quantile_pairs = count;
 }
 
+// Hundreds of digits say no more than four.
+std::string short_number(double value, int decimals) {
+  return std::abs(value) < 1e7 ? fmt::format("{:.{}f}", value, decimals) : fmt::format("{:.4g}", value);
+}
+
 std::string feature_count(double pair_norm2) {
   const double exponent = pair_norm2 / std::log(10.0);
-  return exponent < 6 ? fmt::format("{:.0f}", std::exp(pair_norm2)) : fmt::format("10^{:.0f}", exponent);
+  return exponent < 6 ? fmt::format("{:.0f}", std::exp(pair_norm2)) : "10^" + short_number(exponent, 0);
 }
 
 }  // namespace
@@ -203,11 +208,13 @@ HeadSummary summarize_head(const AttentionProblem& problem) {
 std::string hardness_sentence(const HeadSummary& summary) {
   const double all = summary.pair_norm2_mean;
   const double centred = summary.centred_pair_norm2_mean;
+  if (!std::isfinite(all) || !std::isfinite(centred))
+    return "|q+k|^2 is beyond the range of a double: no number of features resolves such a head";
   return fmt::format(
-      "about exp(R^2) = exp({:.1f}) = {} positive features are needed before the entries that carry the "
+      "about exp(R^2) = exp({}) = {} positive features are needed before the entries that carry the "
       "attention "
-      "are resolved; with the mean key subtracted, exp({:.1f}) = {}",
-      all, feature_count(all), centred, feature_count(centred));
+      "are resolved; with the mean key subtracted, exp({}) = {}",
+      short_number(all, 1), feature_count(all), short_number(centred, 1), feature_count(centred));
 }
 
 }  // namespace attngap

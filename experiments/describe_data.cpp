@@ -14,6 +14,12 @@ std::string mask_name(Mask mask) {
   return mask == Mask::causal ? "causal" : "none";
 }
 
+// Two or three decimals as long as they say something; beyond that an exponent instead of hundreds of digits.
+std::string number(double value, int decimals) {
+  if (!std::isfinite(value)) return "beyond a double";
+  return std::abs(value) < 1e7 ? fmt::format("{:.{}f}", value, decimals) : fmt::format("{:.4g}", value);
+}
+
 std::string line(std::string_view label, const std::string& text) {
   return fmt::format("  {:<26}{}\n", label, text);
 }
@@ -26,24 +32,27 @@ std::string describe(const Dataset& dataset) {
   std::string text = fmt::format("{}  ({}, {})\n", dataset.name, dataset.source, dataset.content_hash);
   text += line("shape", fmt::format("{} queries, {} keys, d = {}, values p = {}, mask {}, scale {:.6g}",
                                     s.queries, s.keys, s.head_dim, s.value_dim, mask_name(s.mask), s.scale));
-  text += line("|q|/d^(1/4)", fmt::format("mean {:.2f}, max {:.2f}", s.query_norm_mean, s.query_norm_max));
-  text += line("|k|/d^(1/4)", fmt::format("mean {:.2f}, max {:.2f}; {:.2f} about the mean key",
-                                          s.key_norm_mean, s.key_norm_max, s.centred_key_norm_mean));
-  text += line("logits", fmt::format("mean {:.2f}, sd {:.2f}, from {:.1f} to {:.1f}", s.logit_mean,
-                                     s.logit_sd, s.logit_min, s.logit_max));
+  text += line("|q|/d^(1/4)",
+               fmt::format("mean {}, max {}", number(s.query_norm_mean, 2), number(s.query_norm_max, 2)));
+  text +=
+      line("|k|/d^(1/4)", fmt::format("mean {}, max {}; {} about the mean key", number(s.key_norm_mean, 2),
+                                      number(s.key_norm_max, 2), number(s.centred_key_norm_mean, 2)));
+  text += line("logits", fmt::format("mean {}, sd {}, from {} to {}", number(s.logit_mean, 2),
+                                     number(s.logit_sd, 2), number(s.logit_min, 1), number(s.logit_max, 1)));
   // A row with one visible key has ln 1 = 0 to compare with.
   const std::string ratio = std::isnan(s.entropy_ratio_mean)
                                 ? std::string()
                                 : fmt::format("; {:.2f} of ln(visible keys)", s.entropy_ratio_mean);
-  text += line("entropy of a row (nats)", fmt::format("mean {:.2f}, from {:.2f} to {:.2f}{}", s.entropy_mean,
-                                                      s.entropy_min, s.entropy_max, ratio));
-  text += line("largest weight of a row", fmt::format("mean {:.3f}", s.largest_weight_mean));
+  text +=
+      line("entropy of a row (nats)", fmt::format("mean {}, from {} to {}{}", number(s.entropy_mean, 2),
+                                                  number(s.entropy_min, 2), number(s.entropy_max, 2), ratio));
+  text += line("largest weight of a row", fmt::format("mean {}", number(s.largest_weight_mean, 3)));
   text += line("R^2 = mean |q+k|^2",
-               fmt::format("{:.1f} by attention weight; {:.1f} with the mean key subtracted",
-                           s.pair_norm2_mean, s.centred_pair_norm2_mean));
+               fmt::format("{} by attention weight; {} with the mean key subtracted",
+                           number(s.pair_norm2_mean, 1), number(s.centred_pair_norm2_mean, 1)));
   text += line("|q+k|^2, all pairs alike",
-               fmt::format("5 % {:.1f}, 25 % {:.1f}, 50 % {:.1f}, 75 % {:.1f}, 95 % {:.1f}", q[0], q[1], q[2],
-                           q[3], q[4]));
+               fmt::format("5 % {}, 25 % {}, 50 % {}, 75 % {}, 95 % {}", number(q[0], 1), number(q[1], 1),
+                           number(q[2], 1), number(q[3], 1), number(q[4], 1)));
   return text + line("hardness", hardness_sentence(s));
 }
 

@@ -66,6 +66,11 @@ int verb_attention(const std::vector<std::string>& arguments) {
   require(options.list("data").size() == 1, "--data: give one head, not {}", options.list("data").size());
   require(options.given("out"), "--out is missing; give a .npz to write");
 
+  for (const char* option : {"replicate", "features", "seed", "precision"})
+    require(options.given("estimator") || !options.given(option),
+            "--{} = {} is of a draw, and nothing is drawn; give an --estimator or leave it out", option,
+            options.text(option));
+
   const Dataset dataset = load_dataset(options.list("data").front());
   require_other_file(options.text("out"), dataset.file);
   std::map<std::string, NumberArray> arrays;

@@ -9,6 +9,7 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 namespace attngap {
@@ -81,6 +82,15 @@ std::string nearest_option(const po::options_description& description, const std
   return nearest_names(wrong, std::vector<std::string_view>(long_names.begin(), long_names.end()));
 }
 
+std::vector<std::string> words_of(const std::vector<std::string>& texts) {
+  std::vector<std::string> words;
+  for (const std::string& text : texts) {
+    std::istringstream stream(text);
+    for (std::string word; stream >> word;) words.push_back(word);
+  }
+  return words;
+}
+
 void read_config(const std::string& path, const po::options_description& description,
                  po::variables_map& values) {
   std::error_code ignored;
@@ -89,15 +99,21 @@ void read_config(const std::string& path, const po::options_description& descrip
               !std::filesystem::is_character_file(path, ignored),
           "--config {}: cannot be read; give an INI file of options", path);
   try {
-    const po::parsed_options parsed = po::parse_config_file(file, description);
-    for (const po::option& option : parsed.options)
+    po::parsed_options parsed = po::parse_config_file(file, description);
+    for (po::option& option : parsed.options) {
       require(option.string_key != "help" && option.string_key != "config",
               "--config {}: {} has no meaning in a file; give it on the command line", path,
               option.string_key);
+      // As on the command line; the path of a head may hold blanks.
+      if (option.string_key == "estimators") option.value = words_of(option.value);
+    }
     require_values(parsed, fmt::format("--config {}: ", path));
     po::store(parsed, values);
   } catch (const po::unknown_option& error) {
     const std::string wrong = without_dashes(error.get_option_name());
+    require(wrong.find('.') == std::string::npos,
+            "--config {}: unknown option \"{}\"; the file has no sections: take the line [{}] out", path,
+            wrong, wrong.substr(0, wrong.rfind('.')));
     throw BadInput(fmt::format("--config {}: unknown option \"{}\"; did you mean {}?", path, wrong,
                                nearest_option(description, wrong)));
   } catch (const po::error& error) {
@@ -203,7 +219,7 @@ std::vector<Index> VerbOptions::features(std::string_view unless_given) const {
 
 Index VerbOptions::queries(std::string_view unless_given) const {
   const std::string asked = given("queries") ? text("queries") : std::string(unless_given);
-  return asked == "all" ? 0 : static_cast<Index>(parse_count("--queries", asked));
+  return asked == "all" ? 0 : static_cast<Index>(parse_count("--queries (or all)", asked));
 }
 
 std::uint64_t VerbOptions::seed() const {

@@ -5,6 +5,8 @@
 
 #include <limits>
 
+#include <sys/stat.h>
+
 namespace attngap {
 namespace {
 
@@ -31,6 +33,10 @@ class BadInputTest : public CommandLineTest {
 TEST_F(BadInputTest, AFileThatIsNotThere) {
   expect_bad_data("no/such/file.npz", {"no/such/file.npz", "no such file", "check the path"});
   expect_bad_data(".", {"is a directory"});
+  expect_bad_data("/dev/null", {"/dev/null", "is not a regular file"});
+  ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
+  expect_bad_data("pipe:mask=causal", {"pipe", "is not a regular file"});
+  fs::remove(path("pipe"));
 }
 
 TEST_F(BadInputTest, AFileThatIsNotAnArchive) {
@@ -93,7 +99,7 @@ TEST_F(BadInputTest, NoRowsAndNoColumns) {
 
 TEST_F(BadInputTest, HeadsThatDoNotExist) {
   write_npz(path("head.npz"), head());
-  expect_bad_data("head.npz:head=1", {"head=1", "head.npz"});
+  expect_bad_data("head.npz:head=1", {"head=1", "head.npz", "is one head", "leave head= out"});
   expect_bad_data("head.npz:scale=-1", {"scale=-1", "positive"});
   expect_bad_data("head.npz:scale=x", {"scale", "\"x\"", "finite number"});
   expect_bad_data("head.npz:heat=1", {"unknown key", "\"heat\"", "did you mean \"head\""});
@@ -173,9 +179,10 @@ TEST_F(BadInputTest, NumbersOutOfTheirRange) {
     return with(words, {option, value});
   };
   expect_refused(spoilt("--replicates", "1"), {"--replicates = 1", "at least 2", "a variance needs two"});
+  expect_refused(spoilt("--replicates", "0"), {"--replicates = 0", "at least 2"});
   expect_refused(spoilt("--replicates", "4294967296"), {"--replicates = 4294967296", "2^32 - 1"});
   expect_refused(spoilt("--queries", "0"), {"--queries", "\"0\"", "at least 1"});
-  expect_refused(spoilt("--queries", "some"), {"--queries", "\"some\""});
+  expect_refused(spoilt("--queries", "some"), {"--queries (or all)", "\"some\""});
   expect_refused(spoilt("--threads", "-1"), {"--threads", "\"-1\""});
   expect_refused(spoilt("--threads", "5000"), {"--threads = 5000", "at most 4096"});
   expect_refused(spoilt("--seed", "-1"), {"--seed", "\"-1\"", "2^64 - 1"});
@@ -235,6 +242,9 @@ TEST_F(BadInputTest, WhatIsMissing) {
   expect_refused({"attention", "--out", "o.npz"}, {"--data", "one head, not 0"});
   expect_refused({"attention", "--data", kEasy, kEasy, "--out", "o.npz"}, {"--data", "one head, not 2"});
   expect_refused({"attention", "--data", kEasy}, {"--out is missing"});
+  for (const Words& of_a_draw : {Words{"--replicate", "3"}, {"--features", "4"}, {"--seed", "2"}})
+    expect_refused(with({"attention", "--data", kEasy, "--out", "o.npz"}, of_a_draw),
+                   {of_a_draw[0] + " = " + of_a_draw[1], "give an --estimator or leave it out"});
   expect_refused({"data"}, {"which head?"});
   expect_refused({"plot"}, {"which run?"});
   expect_refused({"export"}, {"which run?"});
@@ -264,7 +274,7 @@ TEST_F(BadInputTest, ConfigFiles) {
   expect_refused(run(kEasy, {"--config", "."}), {"--config .", "cannot be read"});
   expect_refused(run(kEasy, {"--config", "/dev/zero"}), {"--config /dev/zero", "cannot be read"});
   expect_bad("sead = 3\n", {"unknown option \"sead\"", "did you mean \"seed\""});
-  expect_bad("[study]\nseed = 3\n", {"unknown option \"study.seed\""});
+  expect_bad("[study]\nseed = 3\n", {"unknown option \"study.seed\"", "no sections", "[study]"});
   expect_bad("seed\n", {"invalid line", "NAME = VALUE"});
   expect_bad("seed = 3\nseed = 4\n", {"more than once"});
   expect_bad("help = 1\n", {"help", "on the command line"});

@@ -15,6 +15,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <sstream>
 
 #include <nlohmann/json.hpp>
 
@@ -42,6 +43,13 @@ class CommandLine : public CommandLineTest {
     ProgramSetup setup;
     setup.environment["PATH"] = std::getenv("PATH");
     return setup;
+  }
+
+  static std::vector<std::string> lines_of(const std::string& text) {
+    std::vector<std::string> lines;
+    std::istringstream stream(text);
+    for (std::string line; std::getline(stream, line);) lines.push_back(line);
+    return lines;
   }
 
   static std::string bundled(const std::string& name) { return std::string(ATTNGAP_DATA_DIR "/") + name; }
@@ -260,8 +268,8 @@ TEST_F(CommandLine, AConfigFileFillsWhatTheCommandLineLeavesOpen) {
              "# a comment\n"
              "data = synthetic:gaussian,length=19,dim=5\n"
              "data = synthetic:sphere,length=19,dim=5\n"
-             "estimators = rfa\n"
-             "estimators = performer:projection=orthogonal\n"
+             "estimators = rfa  performer:projection=orthogonal\n"
+             "estimators = performer\n"
              "features = 4,8\n"
              "replicates = 3\n"
              "seed = 18446744073709551615\n"
@@ -274,8 +282,8 @@ TEST_F(CommandLine, AConfigFileFillsWhatTheCommandLineLeavesOpen) {
                    "--features", "4,8",
                    "--seed",     "18446744073709551615",
                    "--quiet"};
-  output(with(same,
-              {"--estimators", "rfa", "performer:projection=orthogonal", "--replicates=3", "--out=words"}));
+  output(with(same, {"--estimators", "rfa", "performer:projection=orthogonal", "performer", "--replicates=3",
+                     "--out=words"}));
   EXPECT_EQ(read_text(path("words/results.csv")), read_text(path("from-file/results.csv")));
 
   output({"run", "gap-vs-features", "--estimators", "rmfa", "--replicates", "2", "--out", "both", "--config",
@@ -284,6 +292,44 @@ TEST_F(CommandLine, AConfigFileFillsWhatTheCommandLineLeavesOpen) {
   EXPECT_EQ(read_text(path("both/results.csv")), read_text(path("won/results.csv")));
   write_text(path("empty.ini"), "");
   EXPECT_EQ(output({"data", "--config", "empty.ini", kEasy}).substr(0, 8), "gaussian");
+}
+
+TEST_F(CommandLine, TheSameHeadFromAnotherPlaceIsTheSameRun) {
+  write_npz(path("head.npz"), head());
+  fs::create_directory(path("there"));
+  const auto words = [&](const std::string& data) { return run(data, {"--formats", "none", "--quiet"}); };
+  output(words("head.npz"));
+  fs::copy_file(path("head.npz"), path("there/head.npz"));
+  output(words("there/head.npz:scale=" + fmt::format("{}", 1.0 / std::sqrt(5.0))));
+  output(words("there/head.npz:name=head"));
+  for (const std::string other : {"head.npz:scale=1", "head.npz:name=other"}) {
+    const Finished finished = attngap(words(other));
+    EXPECT_EQ(finished.exit_code, 2) << other;
+    EXPECT_THAT(finished.err, HasSubstr("--data has head (mask none, scale 0.447213"));
+  }
+}
+
+TEST_F(CommandLine, NumbersBeyondADoubleAreNotPrintedInFull) {
+  auto arrays = head();
+  for (const char* name : {"q", "k"})
+    for (double& x : arrays[name].values) x *= 1e200;
+  write_npz(path("huge.npz"), arrays);
+  for (const std::string scale : {"1", "1e-300"}) {
+    const std::string said = output({"data", "huge.npz:scale=" + scale});
+    if (scale == "1") EXPECT_THAT(said, HasSubstr("|q+k|^2 is beyond the range of a double"));
+    for (const std::string nonsense : {"nan", "inf", "00000000"}) EXPECT_THAT(said, Not(HasSubstr(nonsense)));
+    for (const std::string& line : lines_of(said)) EXPECT_LT(line.size(), 250U) << line;
+  }
+}
+
+TEST_F(CommandLine, ListsKeepTheirColumnsApart) {
+  for (const std::string& line : lines_of(output({"list"})))
+    if (line.starts_with("  ")) EXPECT_THAT(line.substr(2), HasSubstr("  ")) << line;
+  for (const std::string family : {"metrics", "estimators", "data"})
+    for (std::string line : lines_of(output({"list", family, "--markdown"}))) {
+      for (auto bar = line.find("\\|"); bar != std::string::npos; bar = line.find("\\|")) line.erase(bar, 2);
+      EXPECT_EQ(std::count(line.begin(), line.end(), '|'), 5) << line;
+    }
 }
 
 // A terminal sends Ctrl-C to gnuplot as well, which dies of it.
