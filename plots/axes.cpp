@@ -67,6 +67,7 @@ Range x_range(const Panel& panel) {
   for (const auto& series : panel.series) {
     for (const double x : series.x) extent.show(x);
   }
+  for (const double x : panel.x_ticks) extent.show(x);
   if (extent.empty()) return {1, 10};
   return widened({extent.low, extent.high}, panel.log_x, 0.6, 0.045);
 }

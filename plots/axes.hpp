@@ -17,7 +17,7 @@ struct Tick {
 /// True for a value an axis can show.
 bool drawable(double value, bool logarithmic);
 
-/// What the x axis of a panel has to span, with a margin at both ends.
+/// What the x axis of a panel has to span, its curves and ticks, with a margin at both ends.
 Range x_range(const Panel& panel);
 
 /// What one y axis for all these panels has to span: curves, bands and baselines.

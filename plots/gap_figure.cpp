@@ -100,8 +100,18 @@ void add_guide(Panel& panel, const SlopeGuide& guide) {
   if (curves) panel.guides.push_back(guide);
 }
 
+// Every m of a head: its panels have one x axis, whichever curves each of them can show.
+std::vector<double> counts_of(const Run& run, const std::string& head) {
+  std::set<double> counts;
+  for (const auto* row : run.rows_of_head.at(head)) {
+    if (row->draws > 0) counts.insert(static_cast<double>(row->draws));
+  }
+  return {counts.begin(), counts.end()};
+}
+
 Panel median_panel(const Run& run, const std::string& head) {
   Panel panel;
+  panel.x_ticks = counts_of(run, head);
   panel.name = kMedian;
   panel.x_title = kDirections;
   panel.y_title = "median relative error\n‖error‖ / ‖exact‖ (band: quartiles)";
@@ -161,6 +171,7 @@ std::string absence_note(const std::vector<std::pair<std::string, std::string>>&
 
 Panel relative_mse_panel(const Run& run, const std::string& head) {
   Panel panel;
+  panel.x_ticks = counts_of(run, head);
   panel.name = kRelativeMse;
   panel.x_title = kDirections;
   panel.y_title = "relative mean square error\nΣ‖error‖² / Σ‖exact‖² (band: 95 % interval)";
@@ -210,7 +221,8 @@ std::string span_of(const std::vector<const ResultRow*>& rows, std::int64_t Resu
 }
 
 std::string target_sentence(const Run& run) {
-  if (run.targets.size() != 1 || run.targets.front().empty()) return "";
+  if (run.targets.size() > 1) return "error against softmax attention where no other target is named";
+  if (run.targets.empty() || run.targets.front().empty()) return "";
   return fmt::format("error against {} attention", run.targets.front());
 }
 
@@ -227,7 +239,8 @@ std::size_t grid_columns(std::size_t heads) {
 std::string series_label(const ResultRow& row, bool several_targets) {
   std::string label = row.estimator;
   if (!row.projection.empty() && row.projection != "iid") label += ", " + row.projection;
-  if (several_targets && row.draws > 0 && !row.target.empty()) label += " (target: " + row.target + ")";
+  const bool usual = row.target.empty() || row.target == "softmax";
+  if (several_targets && row.draws > 0 && !usual) label += " (target: " + row.target + ")";
   return label;
 }
 
@@ -299,8 +312,18 @@ std::vector<NamedFigure> gap_overview(const std::vector<ResultRow>& rows) {
   const bool measured =
       std::any_of(rows.begin(), rows.end(), [](const ResultRow& row) { return row.draws > 0; });
   if (!several || !measured) return {};
-  return median_pages(rows,
-                      {"gap_overview", "Gap of every head against random directions", "bands: quartiles"});
+  auto pages =
+      median_pages(rows, {"gap_overview", "Gap of every head against random directions", "bands: quartiles"});
+  const Run run = sorted(rows);
+  for (NamedFigure& page : pages) {
+    for (Panel& panel : page.figure.panels) {
+      const auto& own = run.rows_of_head.at(panel.name);
+      if (panel.note.empty())
+        panel.note = fmt::format("l = {}, d = {}", span_of(own, &ResultRow::length),
+                                 span_of(own, &ResultRow::head_dim));
+    }
+  }
+  return pages;
 }
 
 }  // namespace attngap

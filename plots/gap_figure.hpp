@@ -16,7 +16,7 @@ struct NamedFigure {
 };
 
 /// Which curve a row belongs to, for readers: the estimator, its projection unless that is iid and, where a
-/// run has several, the target its error is measured against.
+/// run has several, the target its error is measured against unless that is softmax.
 std::string series_label(const ResultRow& row, bool several_targets);
 
 /// What a figure of one head says of it: keys, head dimension, queries and replicates.

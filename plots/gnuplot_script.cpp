@@ -204,10 +204,8 @@ class PanelScript {
       say(script_, fmt::format("set arrow from {:.6g},{:.6g} to {:.6g},{:.6g} nohead linecolor rgb grey "
                                "linewidth 0.8",
                                line.x0, line.y0, line.x1, line.y1));
-      say(script_,
-          fmt::format(
-              "set label {} at {:.6g},{:.6g} offset character 0.5,0 left noenhanced textcolor rgb grey",
-              literal(panel_.guides[g].label), line.x1, line.y1));
+      say(script_, fmt::format("set label {} at {:.6g},{:.6g} front left noenhanced textcolor rgb grey",
+                               literal(panel_.guides[g].label), line.label_x, line.label_y));
     }
   }
 
@@ -323,13 +321,19 @@ std::string legend(const Figure& figure, const Layout& layout) {
   for (const auto& entry : layout.legend) {
     say(script, page_label(layout, literal(entry.label), entry.x + 28, entry.y, "left"));
     const std::string at = fmt::format("using ({:.2f}+12*$1):({:.2f})", entry.x, entry.y);
-    if (entry.baseline) {
-      samples.push_back(
-          fmt::format("$sample {} with lines linecolor rgb grey linewidth 1 dashtype {} notitle", at,
-                      kBaselineDashes[entry.style % kBaselineDashes.size()]));
-      continue;
-    }
-    samples.push_back(fmt::format("$sample {} with lines linestyle {} notitle", at, entry.style + 1));
+    // As an arrow: cairo cuts the left end of a plotted line aslant.
+    say(script,
+        fmt::format("set arrow from first {:.2f},{:.2f} to first {:.2f},{:.2f} nohead {}", entry.x, entry.y,
+                    entry.x + 24, entry.y,
+                    entry.baseline ? fmt::format("linecolor rgb grey linewidth 1 dashtype {}",
+                                                 kBaselineDashes[entry.style % kBaselineDashes.size()])
+                                   : fmt::format("linestyle {}", entry.style + 1)));
+    if (entry.baseline) continue;
+    // White under the mark, or the dash would be seen through an open one.
+    samples.push_back(fmt::format(
+        "$sample every ::1::1 {}:({}) with circles fillcolor rgb '#ffffff' fillstyle solid noborder "
+        "notitle",
+        at, figure.small_multiples ? 1.4 : 1.9));
     samples.push_back(
         fmt::format("$sample every ::1::1 {} with points linestyle {} notitle", at, entry.style + 1));
   }
@@ -339,7 +343,7 @@ std::string legend(const Figure& figure, const Layout& layout) {
       fmt::format("unset logscale; unset border; unset tics; set xrange [0:{}]; set yrange [0:{:.6g}]",
                   layout.width, layout.height));
   say(script, fmt::format("plot {}", fmt::join(samples, ", \\\n    ")));
-  say(script, "unset label; set border 3; set tics");
+  say(script, "unset label; unset arrow; set border 3; set tics");
   return script;
 }
 

@@ -22,8 +22,8 @@ bool any_title(const Figure& figure) {
 
 // Directly labelled baselines need room right of the axes.
 double right_of_axes(const Panel& panel, const Figure& figure, double font) {
+  if (figure.small_multiples) return 2 * kRim;  // the last tick label of one panel and the first of the next
   double room = kRim;
-  if (figure.small_multiples) return room;
   for (const auto& baseline : panel.baselines) room = std::max(room, kRim + text_width(baseline.label, font));
   return room;
 }
@@ -133,8 +133,7 @@ Layout lay_out(const Figure& figure) {
   std::size_t note_lines = 0;
   for (const auto& panel : figure.panels) {
     const double room = layout.width / static_cast<double>(layout.columns) - kRim - kTickLabels;
-    layout.notes.push_back(figure.small_multiples ? std::vector<std::string>{}
-                                                  : wrapped(panel.note, characters(room)));
+    layout.notes.push_back(wrapped(panel.note, characters(room)));
     note_lines = std::max(note_lines, layout.notes.back().size());
   }
   const double head = 4 + kLine * static_cast<double>(note_lines) + (any_title(figure) ? kLine : 0);

@@ -17,6 +17,7 @@ struct Point {
 };
 
 constexpr double kClear = 12;  // points of white space that are enough
+constexpr double kLeast = 7;   // points without which a text touches what is beside it
 
 Point on_page(double x, double y, const Panel& panel, const PanelFrame& frame) {
   return {frame.width * fraction(x, frame.x, panel.log_x), frame.height * fraction(y, frame.y, panel.log_y)};
@@ -48,9 +49,13 @@ void add_series(std::vector<Point>& ink, const Series& series, const Panel& pane
     add_stroke(ink, low, high);
     if (i == 0 || !shown(i - 1)) continue;
     add_stroke(ink, point(i - 1), point(i));
-    for (const double t : {0.0, 0.5, 1.0}) {
-      const auto before_low = on_page(series.x[i - 1], edge(series.low, i - 1), panel, frame);
-      const auto before_high = on_page(series.x[i - 1], edge(series.high, i - 1), panel, frame);
+    // Strokes close enough to fill the band: a text inside it would be hard to read.
+    const auto before_low = on_page(series.x[i - 1], edge(series.low, i - 1), panel, frame);
+    const auto before_high = on_page(series.x[i - 1], edge(series.high, i - 1), panel, frame);
+    const double tall = std::max(high.y - low.y, before_high.y - before_low.y);
+    const int strokes = 1 + static_cast<int>(tall / kLeast);
+    for (int s = 0; s <= strokes; ++s) {
+      const double t = static_cast<double>(s) / strokes;
       add_stroke(ink, {before_low.x, before_low.y + t * (before_high.y - before_low.y)},
                  {low.x, low.y + t * (high.y - low.y)});
     }
@@ -68,57 +73,118 @@ std::vector<Point> ink_of(const Panel& panel, const PanelFrame& frame) {
   return ink;
 }
 
-double clearance(const std::vector<Point>& ink, const std::vector<Point>& probes) {
-  double least = std::numeric_limits<double>::infinity();
-  for (const auto& a : probes) {
-    for (const auto& b : ink) least = std::min(least, (a.x - b.x) * (a.x - b.x) + (a.y - b.y) * (a.y - b.y));
+// How far every place of a frame is from the ink, on a grid: as many guides are tried as there are places.
+class WhiteSpace {
+ public:
+  WhiteSpace(const std::vector<Point>& ink, const PanelFrame& frame)
+      : columns_(1 + static_cast<std::size_t>(frame.width / kCell)),
+        rows_(1 + static_cast<std::size_t>(frame.height / kCell)) {
+    for (std::size_t row = 0; row < rows_; ++row) {
+      for (std::size_t column = 0; column < columns_; ++column) {
+        const Point centre{kCell * static_cast<double>(column), kCell * static_cast<double>(row)};
+        double least = std::numeric_limits<double>::infinity();
+        for (const auto& p : ink)
+          least = std::min(least, (p.x - centre.x) * (p.x - centre.x) + (p.y - centre.y) * (p.y - centre.y));
+        distance_.push_back(std::sqrt(least));
+      }
+    }
   }
-  return std::sqrt(least);
-}
+
+  double around(const std::vector<Point>& probes) const {
+    double least = std::numeric_limits<double>::infinity();
+    for (const auto& p : probes) least = std::min(least, at(p));
+    return least;
+  }
+
+ private:
+  static constexpr double kCell = 3;
+
+  double at(Point p) const {
+    const auto nearest = [](double place, std::size_t count) {
+      return std::min(count - 1, static_cast<std::size_t>(std::max(0.0, place / kCell + 0.5)));
+    };
+    return distance_[nearest(p.y, rows_) * columns_ + nearest(p.x, columns_)];
+  }
+
+  std::size_t columns_;
+  std::size_t rows_;
+  std::vector<double> distance_;
+};
+
+// A guide and the left end of its label, on the page.
+struct Placed {
+  Point start;
+  Point end;
+  Point label;
+};
 
 // The guide and its label as points to keep clear of the data; empty when they leave the frame.
-std::vector<Point> probes_of(Point start, Point end, double label_width, const PanelFrame& frame) {
-  constexpr double kMargin = 5;
-  const double right = end.x + 4 + label_width;
+std::vector<Point> probes_of(const Placed& guide, double label_width, const PanelFrame& frame) {
+  constexpr double kMargin = 8;
+  const double right = guide.label.x + label_width;
   const auto inside = [&](double y) { return y > kMargin && y < frame.height - kMargin; };
-  if (start.x < kMargin || right > frame.width - kMargin || !inside(start.y) || !inside(end.y)) return {};
+  if (guide.start.x < kMargin || right > frame.width - kMargin) return {};
+  if (!inside(guide.start.y) || !inside(guide.end.y)) return {};
   std::vector<Point> probes;
-  for (const double t : {0.0, 0.25, 0.5, 0.75, 1.0}) {
-    probes.push_back({start.x + t * (end.x - start.x), start.y + t * (end.y - start.y)});
-    probes.push_back({end.x + t * (right - end.x), end.y});
-  }
+  add_stroke(probes, guide.start, guide.end);
+  add_stroke(probes, guide.label, {right, guide.label.y});
   return probes;
+}
+
+// Where a guide of this extent has the most white space around it, if it has enough.
+std::optional<Placed> best_place(const WhiteSpace& space, const PanelFrame& frame, double run, double rise,
+                                 double label_width) {
+  constexpr double kStep = 6;
+  constexpr double kGap = 4;  // between a line and its label
+  constexpr double kHalfText = 5;
+  double best = kLeast;
+  std::optional<Placed> place;
+  for (double x = kStep; x < frame.width; x += kStep) {
+    for (double y = kStep; y < frame.height; y += kStep) {
+      const Point start{x, y};
+      const Point end{x + run, y + rise};
+      // Right of the lower end; or right of the upper one, where a falling line has left the text's height.
+      const double beside = kGap + kHalfText * run / std::abs(rise);
+      for (const Point label : {Point{end.x + kGap, end.y}, Point{start.x + beside, start.y}}) {
+        if (rise >= 0 && label.y == start.y) continue;
+        const Placed guide{start, end, label};
+        const auto probes = probes_of(guide, label_width, frame);
+        const double clear = probes.empty() ? 0 : space.around(probes);
+        if (clear <= best) continue;
+        best = clear;
+        place = guide;
+        if (best >= kClear) return place;
+      }
+    }
+  }
+  return place;
 }
 
 }  // namespace
 
 std::vector<std::optional<GuideLine>> place_guides(const Panel& panel, const PanelFrame& frame,
                                                    const std::vector<double>& label_widths) {
+  constexpr double kShortest = 16;  // points; a slope is not seen in less
   auto ink = ink_of(panel, frame);
   std::vector<std::optional<GuideLine>> lines(panel.guides.size());
   const double steepness = std::log(frame.x.high / frame.x.low) / std::log(frame.y.high / frame.y.low) *
                            frame.height / frame.width;  // of slope 1, on the page
   for (std::size_t g = 0; g < panel.guides.size(); ++g) {
-    double best = 0;
-    std::vector<Point> best_probes;
-    for (const double width : {0.28, 0.2, 0.14}) {
-      if (best >= kClear) break;
+    const WhiteSpace space(ink, frame);
+    for (const double width : {0.28, 0.2, 0.14, 0.1, 0.07, 0.05}) {
       const double run = width * frame.width;
       const double rise = run * steepness * panel.guides[g].slope;
-      for (double x = 6; x < frame.width; x += 6) {
-        for (double y = 6; y < frame.height; y += 6) {
-          const auto probes = probes_of({x, y}, {x + run, y + rise}, label_widths[g], frame);
-          const double clear = probes.empty() ? 0 : clearance(ink, probes);
-          if (clear <= best) continue;
-          best = clear;
-          best_probes = probes;
-          const auto at_x = [&](double page) { return at_fraction(page / frame.width, frame.x, true); };
-          const auto at_y = [&](double page) { return at_fraction(page / frame.height, frame.y, true); };
-          lines[g] = GuideLine{at_x(x), at_y(y), at_x(x + run), at_y(y + rise)};
-        }
-      }
+      if (std::hypot(run, rise) < kShortest) break;
+      const auto place = best_place(space, frame, run, rise, label_widths[g]);
+      if (!place) continue;
+      const auto at_x = [&](double page) { return at_fraction(page / frame.width, frame.x, true); };
+      const auto at_y = [&](double page) { return at_fraction(page / frame.height, frame.y, true); };
+      lines[g] = GuideLine{at_x(place->start.x), at_y(place->start.y), at_x(place->end.x),
+                           at_y(place->end.y),   at_x(place->label.x), at_y(place->label.y)};
+      const auto probes = probes_of(*place, label_widths[g], frame);
+      ink.insert(ink.end(), probes.begin(), probes.end());
+      break;
     }
-    ink.insert(ink.end(), best_probes.begin(), best_probes.end());
   }
   return lines;
 }

@@ -16,16 +16,19 @@ struct PanelFrame {
   Range y;
 };
 
-/// A slope guide with a place: its ends in data coordinates.
+/// A slope guide with a place: its ends, and the left end of its label, in data coordinates.
 struct GuideLine {
   double x0 = 0;
   double y0 = 0;
   double x1 = 0;
   double y1 = 0;
+  double label_x = 0;
+  double label_y = 0;
 };
 
-/// Puts a panel's slope guides, each with its label (of that width, in points) right of its end, as far from
-/// curves, bands, baselines and one another as possible. A guide that fits nowhere has no place.
+/// Puts a panel's slope guides, each with its label (of that width, in points) right of one of its ends,
+/// clear of curves, bands, baselines and one another: as long as the white space allows, and nowhere when it
+/// allows none.
 std::vector<std::optional<GuideLine>> place_guides(const Panel& panel, const PanelFrame& frame,
                                                    const std::vector<double>& label_widths);
 

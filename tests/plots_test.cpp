@@ -112,7 +112,9 @@ TEST(GapFigure, AProjectionIsNamedUnlessItIsTheUsualOne) {
   EXPECT_EQ(series_label(r, false), "performer");
   r.projection = "orthogonal";
   EXPECT_EQ(series_label(r, false), "performer, orthogonal");
-  EXPECT_EQ(series_label(r, true), "performer, orthogonal (target: softmax)");
+  EXPECT_EQ(series_label(r, true), "performer, orthogonal");
+  r.target = "gated";
+  EXPECT_EQ(series_label(r, true), "performer, orthogonal (target: gated)");
 }
 
 TEST(GapFigure, AnEstimatorKeepsItsStyleInEveryHead) {
@@ -189,6 +191,65 @@ TEST(Placement, AGuideHasItsSlopeAndKeepsClearOfTheData) {
   const double clear = 0.5 / 1.5 * std::sqrt(16 / lines[0]->x0);  // the band's lower edge there
   const double above = 0.5 * 1.5 * std::sqrt(16 / lines[0]->x0);
   EXPECT_TRUE(lines[0]->y0 < 0.95 * clear || lines[0]->y0 > 1.05 * above);
+}
+
+// The most room a panel leaves is above its curves: a long guide of slope −1 does not fit there.
+TEST(Placement, AGuideIsShortenedRatherThanDrawnThroughTheData) {
+  Panel panel;
+  panel.series.push_back({"a", {16, 128, 1024}, {1.4, 1.32, 1.25}, {1.35, 1.28, 1.2}, {1.45, 1.36, 1.3}, 0});
+  panel.baselines = {{"zero", 1}, {"mean-value", 0.98}};
+  panel.guides = {{-1, "slope −1"}};
+  const PanelFrame frame{140, 195, x_range(panel), y_range({&panel, 1})};
+  const auto line = place_guides(panel, frame, {39})[0];
+  ASSERT_TRUE(line);
+  EXPECT_NEAR(std::log(line->y1 / line->y0) / std::log(line->x1 / line->x0), -1, 1e-9);
+  // The upper edge of the band, straight on these axes.
+  const auto band = [](double x) {
+    const bool left = x < 128;
+    return (left ? 1.45 : 1.36) *
+           std::pow(left ? 1.36 / 1.45 : 1.3 / 1.36, std::log2(x / (left ? 16 : 128)) / 3);
+  };
+  const bool above = line->y1 > band(line->x1) && line->label_y > band(line->label_x);
+  const bool below = line->y0 < 0.98 && line->label_y < 0.98;
+  EXPECT_TRUE(above || below) << line->y0 << " to " << line->y1;
+}
+
+TEST(Placement, AGuideWithoutRoomIsLeftOut) {
+  Panel panel;
+  panel.series.push_back({"a", {16, 1024}, {1, 1}, {0.1, 0.1}, {10, 10}, 0});
+  panel.guides = {{-1, "slope −1"}};
+  panel.y_range = Range{0.09, 11};
+  EXPECT_FALSE(place_guides(panel, {140, 195, x_range(panel), *panel.y_range}, {39})[0]);
+}
+
+TEST(GapFigure, BothPanelsHaveOneXAxisWhateverTheyShow) {
+  std::vector<ResultRow> rows;
+  add_estimator(rows, "head", "rfa", "no-moment");
+  const auto panels = gap_figures(rows)[0].figure.panels;
+  EXPECT_THAT(panels[1].series, IsEmpty());
+  EXPECT_EQ(x_range(panels[1]).low, x_range(panels[0]).low);
+  EXPECT_EQ(x_range(panels[1]).high, x_range(panels[0]).high);
+  EXPECT_THAT(x_ticks(panels[1], 9), SizeIs(4));
+}
+
+TEST(GapFigure, BaselinesAloneMakeNoFigure) {
+  std::vector<ResultRow> rows{row("a", "zero", 0, "median_relative_error", 1),
+                              row("b", "zero", 0, "median_relative_error", 1)};
+  EXPECT_THAT(gap_figures(rows), IsEmpty());
+  EXPECT_THAT(gap_overview(rows), IsEmpty());
+}
+
+TEST(GapOverview, SaysTheGeometryOfEveryHead) {
+  auto rows = head_rows("a");
+  for (const ResultRow& r : head_rows("b")) {
+    rows.push_back(r);
+    rows.back().length = 1024;
+  }
+  const Figure figure = gap_overview(rows)[0].figure;
+  EXPECT_EQ(figure.panels[0].note, "l = 7, d = 5");
+  EXPECT_EQ(figure.panels[1].note, "l = 1024, d = 5");
+  const std::string script = gnuplot_script(figure, "gap", {"svg"});
+  EXPECT_THAT(script, HasSubstr("'l = 1024, d = 5'"));
 }
 
 TEST(Placement, TextIsMeasuredInCharactersAndCutAtBlanks) {
