@@ -1,8 +1,10 @@
 #include "experiments/cell_runner.hpp"
 
 #include <chrono>
+#include <cmath>
 #include <mutex>
 
+#include <fmt/format.h>
 #include <tbb/enumerable_thread_specific.h>
 #include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
@@ -10,6 +12,26 @@
 
 namespace attngap {
 namespace {
+
+// What the blocks of a cell take on the disk until it is finished: `count` of this size, in whole pages, and
+// the log beside them.
+double stored_megabytes(const BlockRecord& record, std::int64_t count) {
+  constexpr std::size_t kPage = 32768;
+  constexpr double kLog = 4.2e6;
+  std::size_t bytes = 0;
+  for (const std::vector<double>& numbers : record.series)
+    bytes += (numbers.size() * sizeof(double) / kPage + 1) * kPage;
+  return (kLog + static_cast<double>(bytes) * static_cast<double>(count + 1)) / 1e6;
+}
+
+void commit(RunStore& store, const BlockRecord& record, std::int64_t count) {
+  try {
+    store.commit_block(record);
+  } catch (const NoRoom& error) {
+    throw NoRoom(fmt::format("{} (a head takes about {:.0f} MB there until it is finished)", error.what(),
+                             std::ceil(stored_megabytes(record, count))));
+  }
+}
 
 // Draws the blocks of a cell that the store does not have yet. False when interrupted.
 bool draw_blocks(const RunSpec& spec, std::int64_t index, const Cell& cell, RunStore& store,
@@ -41,7 +63,7 @@ bool draw_blocks(const RunSpec& spec, std::int64_t index, const Cell& cell, RunS
     const BlockRecord record{index, block, worker.block(),
                              std::chrono::duration<double>(Clock::now() - start).count()};
     const std::lock_guard lock(store_mutex);
-    store.commit_block(record);
+    commit(store, record, blocks.count());
   };
   tbb::parallel_for(
       tbb::blocked_range<std::size_t>(0, pending.size(), 1),

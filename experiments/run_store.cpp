@@ -83,7 +83,7 @@ auto explained(const std::filesystem::path& file, Action action) {
     switch (error.getErrorCode()) {
       case SQLITE_FULL:
       case SQLITE_IOERR:
-        throw BadInput(fmt::format(
+        throw NoRoom(fmt::format(
             "{}: the disk is full or failing ({}); free space and run the same command again to resume", name,
             reason));
       case SQLITE_CANTOPEN:

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "estimators/error.hpp"
 #include "experiments/result_row.hpp"
 
 #include <cstdint>
@@ -10,6 +11,12 @@
 #include <vector>
 
 namespace attngap {
+
+/// The disk of a run is full, or fails.
+class NoRoom : public BadInput {
+ public:
+  using BadInput::BadInput;
+};
 
 /// What a block of replicates left behind: one row of doubles per series (an estimator at a count).
 struct BlockRecord {
