@@ -43,7 +43,7 @@ RunSpec read_spec(const VerbOptions& options) {
   spec.experiment = experiment_named(experiments.front()).name;
   spec.data = options.list("data");
   spec.features = options.features();
-  spec.replicates = parse_count("--replicates", options.text("replicates"), 0);
+  spec.replicates = parse_count("--replicates (a variance needs two)", options.text("replicates"), 2);
   spec.queries = options.queries(experiment_named(spec.experiment).default_queries);
   spec.seed = options.seed();
   spec.precision = options.precision();

@@ -178,8 +178,9 @@ TEST_F(BadInputTest, NumbersOutOfTheirRange) {
     Words words{"run", "gap-vs-features", "--data", kEasy, "--estimators", "rfa", "--out", "out"};
     return with(words, {option, value});
   };
-  expect_refused(spoilt("--replicates", "1"), {"--replicates = 1", "at least 2", "a variance needs two"});
-  expect_refused(spoilt("--replicates", "0"), {"--replicates = 0", "at least 2"});
+  for (const std::string few : {"1", "0", "-3"})
+    expect_refused(spoilt("--replicates", few),
+                   {"--replicates", "\"" + few + "\"", "at least 2", "a variance needs two"});
   expect_refused(spoilt("--replicates", "4294967296"), {"--replicates = 4294967296", "2^32 - 1"});
   expect_refused(spoilt("--queries", "0"), {"--queries", "\"0\"", "at least 1"});
   expect_refused(spoilt("--queries", "some"), {"--queries (or all)", "\"some\""});
