@@ -13,6 +13,7 @@
 #include "experiments/verb_options.hpp"
 #include "plots/figures.hpp"
 
+#include <algorithm>
 #include <functional>
 
 #include <fmt/format.h>
@@ -121,13 +122,22 @@ std::string column(const std::string& text, std::size_t width) {
 }
 
 void print_family(const Family& family) {
+  constexpr std::size_t kWidestKey = 34;  // a few longer ones do not push all meanings off the page
   fmt::print("{} ({})\n", family.name, family.meaning);
   for (const Listed& entry : family.entries()) {
     fmt::print("  {}{}{}\n", column(entry.name, 25), entry.meaning,
                entry.source.empty() ? "" : fmt::format(" [{}]", entry.source));
-    for (const KeyHelp& key : entry.keys)
-      fmt::print("      {}{}{}\n", column(fmt::format("{}={}", key.key, key.values), 21), key.meaning,
-                 key.default_value.empty() ? "" : fmt::format(" (default {})", key.default_value));
+    std::vector<std::string> keys;
+    std::size_t width = 21;
+    for (const KeyHelp& key : entry.keys) {
+      keys.push_back(fmt::format("{}={}", key.key, key.values));
+      width = std::clamp(keys.back().size() + 2, width, kWidestKey);
+    }
+    for (std::size_t i = 0; i < keys.size(); ++i)
+      fmt::print("      {}{}{}\n", column(keys[i], width), entry.keys[i].meaning,
+                 entry.keys[i].default_value.empty()
+                     ? ""
+                     : fmt::format(" (default {})", entry.keys[i].default_value));
   }
 }
 
