@@ -4,13 +4,26 @@
 #include "estimators/special_functions.hpp"
 #include "estimators/vector_math.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <span>
 #include <vector>
 
 namespace attngap {
+
+std::optional<PairFactors> FeatureMap::pair_factors(const Vector&, const Matrix&) const {
+  return std::nullopt;
+}
+
+double FeatureMap::variance(const Vector& x, const Vector& y, Index draws) const {
+  const double mean = kernel(x, y);
+  return std::max(0.0, pair_moment(x, y, y) - mean * mean) / static_cast<double>(draws);
+}
+
 namespace {
+
+constexpr double kLogTwo = 0.693147180559945309417;
 
 double squared_sum(const Vector& x, const Vector& y) {
   return (x + y).squaredNorm();
@@ -48,6 +61,16 @@ class Trigonometric final : public FeatureMap {
     const double difference = 0.5 * (k1 - k2).squaredNorm();
     const double sum = 0.5 * (2.0 * q - k1 - k2).squaredNorm();
     return 0.5 * (std::exp(norms - difference) + std::exp(norms - sum));
+  }
+  // With |2q − k₁ − k₂|² = 4|q|² − 4q·(k₁ + k₂) + |k₁ + k₂|²: x = exp((|q|² + |k|²)/2)/√2 and z =
+  // x exp(−|q|² + 2q·k).
+  std::optional<PairFactors> pair_factors(const Vector& q, const Matrix& keys) const override {
+    const Vector log_x = 0.5 * (q.squaredNorm() + keys.rowwise().squaredNorm().array() - kLogTwo).matrix();
+    return PairFactors{log_x, log_x.array() - q.squaredNorm() + 2.0 * (keys * q).array()};
+  }
+  double variance(const Vector& x, const Vector& y, Index draws) const override {
+    const double lost = std::expm1(-squared_difference(x, y));
+    return 0.5 * std::exp(x.squaredNorm() + y.squaredNorm()) * lost * lost / static_cast<double>(draws);
   }
   double orthogonal_pair_moment(const Vector& x, const Vector& y) const override {
     return std::exp(x.squaredNorm() + y.squaredNorm()) *
@@ -93,6 +116,14 @@ class Positive : public FeatureMap {
   double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const override {
     return std::exp(q.dot(k1) + q.dot(k2) + (q + k1).dot(q + k2));
   }
+  // With k₁·k₂ = (|k₁|² + |k₂|² − |k₁ − k₂|²)/2: x = exp(q·k + |q + k|²/2).
+  std::optional<PairFactors> pair_factors(const Vector& q, const Matrix& keys) const override {
+    return PairFactors{
+        2.0 * keys * q + 0.5 * (q.squaredNorm() + keys.rowwise().squaredNorm().array()).matrix(), {}};
+  }
+  double variance(const Vector& x, const Vector& y, Index draws) const override {
+    return std::exp(2.0 * x.dot(y)) * std::expm1(squared_sum(x, y)) / static_cast<double>(draws);
+  }
   double orthogonal_pair_moment(const Vector& x, const Vector& y) const override {
     return std::exp(-x.squaredNorm() - y.squaredNorm()) *
            kummer_pair_moment(static_cast<int>(x.size()), 0.5 * squared_sum(x, y));
@@ -127,6 +158,18 @@ class Hyperbolic final : public FeatureMap {
   double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const override {
     return std::exp(q.dot(k1) + q.dot(k2)) * std::cosh((q + k1).dot(q + k2));
   }
+  // Half that of the positive features, and half exp(−|q|² − k₁·k₂): z = exp((|k|² − |q|²)/2)/√2.
+  std::optional<PairFactors> pair_factors(const Vector& q, const Matrix& keys) const override {
+    const Vector half_norms = 0.5 * keys.rowwise().squaredNorm();
+    const double half_norm = 0.5 * q.squaredNorm();
+    return PairFactors{2.0 * keys * q + (half_norms.array() + half_norm - 0.5 * kLogTwo).matrix(),
+                       half_norms.array() - half_norm - 0.5 * kLogTwo};
+  }
+  // cosh S − 1 = 2 sinh²(S/2).
+  double variance(const Vector& x, const Vector& y, Index draws) const override {
+    const double half = std::sinh(0.5 * squared_sum(x, y));
+    return 2.0 * std::exp(2.0 * x.dot(y)) * half * half / static_cast<double>(draws);
+  }
   // The pair's directions are symmetric on their own, so the pair moment is that of the positive features.
   double orthogonal_pair_moment(const Vector& x, const Vector& y) const override {
     return std::exp(-x.squaredNorm() - y.squaredNorm()) *
@@ -151,6 +194,12 @@ class Regularized final : public Positive {
   double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const override {
     return std::exp(-q.squaredNorm() - 0.5 * (k1.squaredNorm() + k2.squaredNorm())) *
            spherical_mean(2.0 * q + k1 + k2, 0.25);
+  }
+  std::optional<PairFactors> pair_factors(const Vector& q, const Matrix& keys) const override {
+    return FeatureMap::pair_factors(q, keys);
+  }
+  double variance(const Vector& x, const Vector& y, Index draws) const override {
+    return FeatureMap::variance(x, y, draws);
   }
   double orthogonal_pair_moment(const Vector& x, const Vector& y) const override {
     return std::exp(-x.squaredNorm() - y.squaredNorm()) * spherical_mean(x + y, 0.5);

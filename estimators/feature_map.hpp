@@ -3,11 +3,21 @@
 #include "estimators/matrix.hpp"
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 namespace attngap {
+
+/// The pair moments of one query along a row of attention as outer products with two Gaussian matrices that
+/// do not depend on the query:
+///
+///   E[φ(q)·φ(k_m) φ(q)·φ(k_m')] = x_m x_m' exp(−|k_m − k_m'|²/2) + z_m z_m' exp(−|k_m + k_m'|²/2)
+struct PairFactors {
+  Vector log_x;  ///< l: ln x_m
+  Vector log_z;  ///< l: ln z_m; empty: no second part
+};
 
 /// A random feature map of one direction: φ(x) = exp(c|x|²/2) ψ(w·x), with E[φ(x)·φ(y)] the exact kernel.
 ///
@@ -46,6 +56,14 @@ class FeatureMap {
   /// The pair moment E[φ(q)·φ(k₁) φ(q)·φ(k₂)] of one direction w ~ N(0, I). With k₁ = k₂ it gives the
   /// variance of the kernel estimate, otherwise the covariance along a row of attention.
   virtual double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const = 0;
+
+  /// The pair moments with the rows of `keys` (l×d) as factors, for maps of the kernel exp(x·y) that have
+  /// them; nothing otherwise. They make a whole row of attention a matrix product.
+  virtual std::optional<PairFactors> pair_factors(const Vector& q, const Matrix& keys) const;
+
+  /// Var of the kernel estimate φ(x)·φ(y) of `draws` independent directions: what the pair moment exceeds the
+  /// squared kernel by, over `draws`; by a formula without that subtraction where there is one.
+  virtual double variance(const Vector& x, const Vector& y, Index draws) const;
 
   /// E[φ(x)·φ(y) φ'(x)·φ'(y)] for two directions of one orthogonal block (Haar directions, independent chi(d)
   /// norms).

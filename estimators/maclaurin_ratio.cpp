@@ -40,6 +40,9 @@ class MaclaurinMap final : public FeatureMap {
   double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const override {
     return law().pair_moment(q, k1, k2);
   }
+  double variance(const Vector& x, const Vector& y, Index draws) const override {
+    return law().covariance(x, y, y, draws);
+  }
   double orthogonal_pair_moment(const Vector& x, const Vector& y) const override {
     return kernel(x, y) * kernel(x, y);  // features are independent whatever the projection
   }
