@@ -20,7 +20,8 @@ struct Metric {
   std::string_view status;
 };
 
-/// A metric's name and what it is, for `attngap list` and the README.
+/// A metric's name and what it is, for `attngap list` and the README: first those of `gap_metrics` in its
+/// order, then those of `predicted_metrics` (prediction.hpp).
 struct NamedMetric {
   std::string_view name;
   std::string_view meaning;

@@ -1,0 +1,244 @@
+#include "analysis/prediction.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+namespace attngap {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr Index kQueries = 64;  // share one pass over the Gaussian matrices
+constexpr Index kKeys = 128;    // rows of a block of them: 128×4096 numbers stay in a cache of 4 MiB
+
+// Σ over pairs of keys of one query, of one direction.
+struct PairSums {
+  explicit PairSums(Index channels)
+      : bias(Eigen::RowVectorXd::Zero(channels)), variance(Eigen::RowVectorXd::Zero(channels)) {}
+
+  Eigen::RowVectorXd bias;      // −Σ C_mm' (v_m − A)
+  Eigen::RowVectorXd variance;  // Σ C_mm' (v_m − A)(v_m' − A)
+  double ew2 = 0.0;             // Σ C_mm'
+
+  // Adds exp(log_factor) times the other sums.
+  void add(const PairSums& other, double log_factor) {
+    const auto scaled = [&](double sum) { return sum == 0.0 ? 0.0 : sum * std::exp(log_factor); };
+    bias += other.bias.unaryExpr(scaled);
+    variance += other.variance.unaryExpr(scaled);
+    ew2 += scaled(other.ew2);
+  }
+};
+
+// One query: the visible keys, what the estimate tends to, and factors x that stand for C = (x xᵀ) ∘ G.
+struct QueryTerms {
+  Index keys = 0;
+  Eigen::RowVectorXd A;
+  Vector x;
+
+  // Adds the part of rows `first` … of G and the columns up to the diagonal. G is symmetric: what lies left
+  // of the diagonal block counts twice.
+  void add_block(const Eigen::Ref<const Matrix>& G, const Matrix& V, PairSums& sums) const {
+    const Index rows = G.rows(), end = G.cols(), first = end - rows, p = V.cols();
+    Matrix Y(end, p + 1);  // x_m [v_m − A, 1]
+    Y.leftCols(p) = x.head(end).asDiagonal() * (V.topRows(end).rowwise() - A);
+    Y.col(p) = x.head(end);
+    Matrix T(rows, p + 1);
+    T.noalias() = G.rightCols(rows) * Y.bottomRows(rows);
+    T.noalias() += 2.0 * G.leftCols(first) * Y.topRows(first);
+    const auto own = Y.bottomRows(rows);
+    sums.variance += own.leftCols(p).cwiseProduct(T.leftCols(p)).colwise().sum();
+    sums.bias -= 0.5 * (T.col(p).transpose() * own.leftCols(p) + own.col(p).transpose() * T.leftCols(p));
+    sums.ew2 += own.col(p).dot(T.col(p));
+  }
+};
+
+// A head as the features see it.
+class PreparedHead {
+ public:
+  PreparedHead(const RatioEstimator& estimator, const AttentionProblem& problem)
+      : problem_(problem), law_(estimator.map_on(problem)), log_weights_(estimator.log_key_weights(problem)) {
+    const AttentionProblem prepared = estimator.prepared(problem);
+    Q_ = prepared.scaled_queries();
+    K_ = prepared.scaled_keys();
+    half_norms_ = 0.5 * K_.rowwise().squaredNorm();
+    if (log_weights_.size() == 0) log_weights_ = Vector::Zero(K_.rows());
+    by_products_ = law_->pair_factors(Q_.row(0), K_.topRows(1)).has_value();
+  }
+
+  bool by_products() const { return by_products_; }
+
+  void predict(Index first, Index count, RatioPrediction& prediction) const {
+    std::vector<PairSums> sums(static_cast<std::size_t>(count), PairSums(problem_.value_dim()));
+    std::vector<QueryTerms> terms;
+    for (Index i = 0; i < count; ++i) terms.push_back(query_terms(first + i));
+    if (by_products_) {
+      add_products(first, terms, sums);
+    } else {
+      for (Index i = 0; i < count; ++i)
+        add_pairs(first + i, terms[static_cast<std::size_t>(i)], sums[static_cast<std::size_t>(i)]);
+    }
+    for (Index i = 0; i < count; ++i)
+      store(first + i, terms[static_cast<std::size_t>(i)], sums[static_cast<std::size_t>(i)], prediction);
+  }
+
+ private:
+  // x_m = u_m/Z, the factors where G holds the pair moments themselves, and A. With products x is ln(u_m/Z).
+  QueryTerms query_terms(Index query) const {
+    QueryTerms terms;
+    terms.keys = problem_.visible_keys(query);
+    const Vector q = Q_.row(query);
+    const auto keys = K_.topRows(terms.keys);
+    Vector log_u = log_weights_.head(terms.keys);
+    Vector pi(terms.keys);
+    if (by_products_) {  // the kernel is exp(q·k)
+      pi = keys * q + log_u;
+      const double largest = pi.maxCoeff();
+      const double log_normalizer = largest + std::log((pi.array() - largest).exp().sum());
+      pi = (pi.array() - log_normalizer).exp();
+      terms.x = log_u.array() - log_normalizer;
+    } else {
+      log_u.array() -= log_u.maxCoeff();
+      for (Index m = 0; m < terms.keys; ++m) pi(m) = std::exp(log_u(m)) * law_->kernel(q, keys.row(m));
+      const double normalizer = pi.sum();
+      pi /= normalizer;
+      terms.x = log_u.array().exp() / normalizer;
+    }
+    terms.A = pi.transpose() * problem_.V.topRows(terms.keys);
+    return terms;
+  }
+
+  void add_pairs(Index query, const QueryTerms& terms, PairSums& sums) const {
+    const Vector q = Q_.row(query);
+    for (Index first = 0; first < terms.keys; first += kKeys) {
+      const Index rows = std::min(kKeys, terms.keys - first);
+      Matrix G(rows, first + rows);
+      for (Index m = 0; m < rows; ++m) {
+        const Vector k = K_.row(first + m);
+        for (Index other = 0; other <= first + m; ++other) {
+          G(m, other) = law_->pair_moment(q, k, K_.row(other));
+          if (other >= first) G(other - first, first + m) = G(m, other);
+        }
+      }
+      terms.add_block(G, problem_.V, sums);
+    }
+  }
+
+  // All queries at once, once with exp(−|k − k'|²/2) and once, where the map needs it, with +.
+  void add_products(Index first, const std::vector<QueryTerms>& terms, std::vector<PairSums>& sums) const {
+    for (const double sign : {-1.0, 1.0}) {
+      std::vector<QueryTerms> scaled = terms;
+      std::vector<double> shifts;
+      for (std::size_t i = 0; i < terms.size(); ++i) {
+        const auto factors =
+            law_->pair_factors(Q_.row(first + static_cast<Index>(i)), K_.topRows(terms[i].keys));
+        const Vector& log_factor = sign < 0 ? factors->log_x : factors->log_z;
+        if (log_factor.size() == 0) return;
+        const Vector log_x = terms[i].x + log_factor;
+        shifts.push_back(log_x.maxCoeff());
+        scaled[i].x = (log_x.array() - shifts.back()).exp();
+      }
+      add_gaussian(sign, scaled, shifts, sums);
+    }
+  }
+
+  void add_gaussian(double sign, const std::vector<QueryTerms>& terms, const std::vector<double>& shifts,
+                    std::vector<PairSums>& sums) const {
+    Index end = 0;
+    for (const QueryTerms& query : terms) end = std::max(end, query.keys);
+    std::vector<PairSums> parts(terms.size(), PairSums(problem_.value_dim()));
+    for (Index first = 0; first < end; first += kKeys) {
+      const Index rows = std::min(kKeys, end - first);
+      const Matrix G = gaussian_block(sign, first, rows);
+      for (std::size_t i = 0; i < terms.size(); ++i) {
+        const Index seen = std::min(rows, terms[i].keys - first);
+        if (seen > 0) terms[i].add_block(G.topLeftCorner(seen, first + seen), problem_.V, parts[i]);
+      }
+    }
+    for (std::size_t i = 0; i < terms.size(); ++i) sums[i].add(parts[i], 2.0 * shifts[i]);
+  }
+
+  // exp(−|k_m ± k_m'|²/2) for keys m = first …, m' = 0 … first + rows − 1.
+  Matrix gaussian_block(double sign, Index first, Index rows) const {
+    Matrix G = K_.middleRows(first, rows) * K_.topRows(first + rows).transpose();
+    G *= -sign;
+    G.colwise() -= half_norms_.segment(first, rows);
+    G.rowwise() -= half_norms_.head(first + rows).transpose();
+    return G.array().min(0.0).exp();
+  }
+
+  void store(Index query, const QueryTerms& terms, const PairSums& sums, RatioPrediction& prediction) const {
+    prediction.offset.row(query) = terms.A - prediction.exact.row(query);
+    prediction.bias.row(query) = sums.bias;
+    prediction.variance.row(query) = sums.variance.cwiseMax(0.0);
+    prediction.ew2(query) = sums.ew2;
+    if (std::isfinite(sums.ew2) && sums.variance.allFinite() && sums.bias.allFinite() && terms.A.allFinite())
+      return;
+    prediction.offset.row(query).setZero();
+    prediction.bias.row(query).setConstant(kInfinity);
+    prediction.variance.row(query).setConstant(kInfinity);
+    prediction.ew2(query) = kInfinity;
+  }
+
+  const AttentionProblem& problem_;
+  std::shared_ptr<const FeatureMap> law_;
+  Vector log_weights_;
+  Matrix Q_, K_;
+  Vector half_norms_;
+  bool by_products_ = false;
+};
+
+}  // namespace
+
+std::string_view RatioPrediction::condition(Index query, Index draws) const {
+  if (std::isinf(ew2(query))) return "infinite-variance";
+  if (!has_moments) return "no-moment";
+  return static_cast<double>(draws) >= draws_needed(ew2(query)) ? "ok" : "not-valid";
+}
+
+std::string_view RatioPrediction::condition(Index draws) const {
+  if (!has_moments) return "no-moment";
+  return static_cast<double>(draws) >= draws_needed(ew2.maxCoeff()) ? "ok" : "not-valid";
+}
+
+double draws_needed(double ew2) {
+  return 10.0 * ew2 * ew2;
+}
+
+std::string why_unpredictable(const AttentionEstimator& estimator) {
+  if (dynamic_cast<const RatioEstimator*>(&estimator) == nullptr)
+    return "only ratios of random features (rfa, performer, rmfa) have closed forms";
+  if (estimator.projection() == "orthogonal")
+    return "orthogonal directions have no closed form along a row of attention";
+  if (!estimator.denominator().is_none())
+    return "a changed denominator is another estimator, of unknown bias and variance";
+  if (!estimator.post_scaling().is_identity()) return "outputs raised to a power have no closed form";
+  return {};
+}
+
+bool predicts_by_products(const RatioEstimator& estimator, const AttentionProblem& problem) {
+  return PreparedHead(estimator, problem).by_products();
+}
+
+RatioPrediction predict(const RatioEstimator& estimator, const AttentionProblem& problem) {
+  const Index n = problem.queries(), p = problem.value_dim();
+  RatioPrediction prediction{estimator.target(problem), Matrix(n, p), Matrix(n, p), Matrix(n, p), Vector(n),
+                             estimator.has_moments()};
+  const PreparedHead head(estimator, problem);
+  for (Index first = 0; first < n; first += kQueries)
+    head.predict(first, std::min(kQueries, n - first), prediction);
+  return prediction;
+}
+
+std::vector<Metric> predicted_metrics(const RatioPrediction& prediction, Index draws) {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  const double bias2 = prediction.bias_at(draws).array().square().mean();
+  const double variance = prediction.variance_at(draws).mean();
+  const double relative = (bias2 + variance) / prediction.exact.array().square().mean();
+  const std::string_view status = prediction.condition(draws);
+  return {{"predicted_bias2", {bias2, kNone, kNone, kNone}, status},
+          {"predicted_variance", {variance, kNone, kNone, kNone}, status},
+          {"predicted_relative_mse", {relative, kNone, kNone, kNone}, status}};
+}
+
+}  // namespace attngap
