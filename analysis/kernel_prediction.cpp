@@ -1,0 +1,73 @@
+#include "analysis/kernel_prediction.hpp"
+
+#include "estimators/error.hpp"
+#include "estimators/estimator_table.hpp"
+#include "estimators/maclaurin_kernel.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace attngap {
+namespace {
+
+bool is_maclaurin(const RatioEstimator& estimator) {
+  return estimator.map().name() == "maclaurin";
+}
+
+const MaclaurinKernel& maclaurin_kernel(const RatioEstimator& estimator) {
+  return maclaurin_kernel_named(option(estimator.spec(), "kernel"));
+}
+
+// Ordered pairs of different directions in a common block of d.
+double pairs_in_blocks(Index draws, Index d) {
+  const Index rest = draws % d;
+  return static_cast<double>(draws / d * d * (d - 1) + rest * (rest - 1));
+}
+
+}  // namespace
+
+KernelLaw::KernelLaw(const RatioEstimator& estimator, Matrix x, Matrix y) : estimator_(estimator) {
+  require(x.rows() == y.rows(), "pairs: x has {} rows and y has {}; a pair is a row of each", x.rows(),
+          y.rows());
+  require(!estimator.center_keys(), "{}: center=keys has no meaning for single pairs; leave it out",
+          estimator.spec().text());
+  const std::string text = estimator.spec().text();
+  require(!is_maclaurin(estimator) || option(estimator.spec(), "ppsbn") == "none",
+          "{}: ppsbn scales a pair by the other rows; leave it out and give scaled vectors", text);
+  const Matrix values = Matrix::Ones(y.rows(), 1);
+  const AttentionProblem rows = make_problem(std::move(x), std::move(y), values, Mask::none, 1.0, "pairs");
+  require(estimator.log_key_weights(rows).size() == 0, "{}: a gate has no meaning for single pairs", text);
+  law_ = estimator.map_on(rows);
+  const AttentionProblem seen = estimator.transformed(rows);
+  X_ = seen.scaled_queries();
+  Y_ = seen.scaled_keys();
+}
+
+double KernelLaw::target(const Vector& x, const Vector& y) const {
+  if (is_maclaurin(estimator_)) return maclaurin_kernel(estimator_).value(x.dot(y));
+  return law_->name() == "arccos" ? law_->kernel(x, y) : std::exp(x.dot(y));
+}
+
+double KernelLaw::variance(const Vector& x, const Vector& y, Index draws) const {
+  const double independent = law_->variance(x, y, draws);
+  const double pairs = estimator_.projection() == "orthogonal" ? pairs_in_blocks(draws, x.size()) : 0.0;
+  if (pairs == 0.0) return independent;
+  const double mean = law_->kernel(x, y);
+  const double share = pairs / static_cast<double>(draws) / static_cast<double>(draws);
+  return std::max(0.0, independent + share * (law_->orthogonal_pair_moment(x, y) - mean * mean));
+}
+
+KernelPrediction KernelLaw::predict(Index pair, Index draws) const {
+  const Vector x = X_.row(pair), y = Y_.row(pair);
+  KernelPrediction prediction{target(x, y), law_->kernel(x, y), variance(x, y, draws), "ok"};
+  if (std::isfinite(prediction.mean) && std::isfinite(prediction.variance)) return prediction;
+  // An entire kernel has every moment; what is infinite then is only too large.
+  const bool series = is_maclaurin(estimator_) && std::isfinite(maclaurin_kernel(estimator_).radius);
+  prediction.condition = !series                                                     ? "beyond-double"
+                         : std::abs(x.dot(y)) >= maclaurin_kernel(estimator_).radius ? "no-mean"
+                                                                                     : "infinite-variance";
+  return prediction;
+}
+
+}  // namespace attngap
