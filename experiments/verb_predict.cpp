@@ -1,0 +1,198 @@
+#include "analysis/kernel_prediction.hpp"
+#include "analysis/prediction.hpp"
+#include "estimators/error.hpp"
+#include "estimators/estimator_table.hpp"
+#include "experiments/data_source.hpp"
+#include "experiments/npz.hpp"
+#include "experiments/verb.hpp"
+#include "experiments/verb_options.hpp"
+
+#include <cmath>
+#include <limits>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace attngap {
+namespace {
+
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
+// One line of the answer, under the names of its columns. Texts are quoted where a comma asks for it.
+class Table {
+ public:
+  Table(std::vector<std::string> columns, bool json) : columns_(std::move(columns)), json_(json) {
+    if (!json_) text_ = fmt::format("{}\n", fmt::join(columns_, ","));
+  }
+
+  void add(const std::vector<nlohmann::ordered_json>& fields) {
+    if (json_) {
+      nlohmann::ordered_json row;
+      for (std::size_t i = 0; i < columns_.size(); ++i) row[columns_[i]] = fields[i];
+      rows_.push_back(std::move(row));
+      return;
+    }
+    for (std::size_t i = 0; i < fields.size(); ++i) text_ += (i > 0 ? "," : "") + csv_text(fields[i]);
+    text_ += '\n';
+  }
+
+  void print() const { fmt::print("{}", json_ ? rows_.dump(1) + "\n" : text_); }
+
+ private:
+  // As in results.csv: a number that there is none of is an empty field.
+  static std::string csv_text(const nlohmann::ordered_json& field) {
+    if (field.is_number_float())
+      return std::isnan(field.get<double>()) ? "" : fmt::format("{}", field.get<double>());
+    if (!field.is_string()) return field.dump();
+    const auto text = field.get<std::string>();
+    return text.find(',') == std::string::npos ? text : '"' + text + '"';
+  }
+
+  std::vector<std::string> columns_;
+  bool json_;
+  std::string text_;
+  nlohmann::ordered_json rows_ = nlohmann::ordered_json::array();
+};
+
+using Estimators = std::vector<std::unique_ptr<AttentionEstimator>>;
+
+Estimators read_estimators(const VerbOptions& options) {
+  Estimators estimators;
+  for (const std::string& written : options.list("estimators")) {
+    estimators.push_back(make_estimator(options.estimator(written)));
+    require(estimators.back()->random(), "--estimators: {} draws nothing, so there is nothing to predict",
+            estimators.back()->spec().text());
+  }
+  require(!estimators.empty(), "--estimators is missing; `attngap list estimators` shows them");
+  return estimators;
+}
+
+Matrix read_rows(const ArrayFile& file, const std::string& path, const std::string& name) {
+  const NumberArray array = file.read(name);
+  require(array.shape.size() == 2, "{}: array \"{}\" has shape {}; vectors are the rows of a matrix (N, d)",
+          path, name, shape_text(array.shape));
+  return Eigen::Map<const Matrix>(array.values.data(), static_cast<Index>(array.shape[0]),
+                                  static_cast<Index>(array.shape[1]));
+}
+
+void predict_pairs(const VerbOptions& options, const Estimators& estimators) {
+  const std::string path = options.text("pairs");
+  const auto file = open_npz(path);
+  const Matrix x = read_rows(*file, path, "x"), y = read_rows(*file, path, "y");
+  require(x.rows() == y.rows() && x.cols() == y.cols(), "{}: x is {}×{} and y is {}×{}; they must agree",
+          path, x.rows(), x.cols(), y.rows(), y.cols());
+  Table table({"pair", "estimator", "draws", "kernel", "mean", "variance", "condition"},
+              options.flag("json"));
+  for (const auto& estimator : estimators) {
+    const auto* ratio = dynamic_cast<const RatioEstimator*>(estimator.get());
+    require(ratio != nullptr, "--pairs: {} makes no estimate of a kernel; choose rfa, performer or rmfa",
+            estimator->spec().text());
+    const KernelLaw law(*ratio, x, y);
+    for (Index pair = 0; pair < law.pairs(); ++pair)
+      for (const Index draws : options.features()) {
+        const KernelPrediction said = law.predict(pair, draws);
+        table.add({pair, ratio->spec().text(), draws, said.kernel, said.mean, said.variance, said.condition});
+      }
+  }
+  if (!options.flag("quiet")) table.print();
+}
+
+// Lines for an estimator without closed forms. The mean of RA is known all the same: it is the target.
+void add_unknown(Table& table, const AttentionEstimator& estimator, Index queries,
+                 const std::vector<Index>& features) {
+  const bool unbiased = estimator.spec().text() == "ra";
+  for (Index i = 0; i < queries; ++i)
+    for (const Index draws : features)
+      table.add({i, estimator.spec().text(), draws, unbiased ? 0.0 : kNone, kNone, kNone, kNone, kNone, false,
+                 "no-closed-form"});
+}
+
+void add_head(Table& table, const AttentionEstimator& estimator, const RatioPrediction& said,
+              const std::vector<Index>& features) {
+  for (Index i = 0; i < said.ew2.size(); ++i)
+    for (const Index draws : features) {
+      const double bias = said.bias_at(draws).row(i).norm();
+      const double variance = said.variance_at(draws).row(i).sum();
+      const auto condition = said.condition(i, draws);
+      table.add({i, estimator.spec().text(), draws, bias, variance,
+                 (bias * bias + variance) / said.exact.row(i).squaredNorm(), said.ew2(i),
+                 static_cast<double>(draws) / said.ew2(i), condition == "ok", condition});
+    }
+}
+
+NumberArray as_array(const Matrix& matrix) {
+  return {{static_cast<std::size_t>(matrix.rows()), static_cast<std::size_t>(matrix.cols())},
+          {matrix.data(), matrix.data() + matrix.size()}};
+}
+
+void write_head(const std::string& path, const RatioPrediction& said, Index draws) {
+  write_npz(path, {{"exact", as_array(said.exact)},
+                   {"bias", as_array(said.bias_at(draws))},
+                   {"variance", as_array(said.variance_at(draws))},
+                   {"ew2",
+                    {{static_cast<std::size_t>(said.ew2.size())},
+                     {said.ew2.data(), said.ew2.data() + said.ew2.size()}}}});
+}
+
+void predict_head(const VerbOptions& options, const Estimators& estimators) {
+  require(options.list("data").size() == 1, "--data: give one head, not {}", options.list("data").size());
+  require(!options.given("out") || estimators.size() == 1,
+          "--out holds the arrays of one estimator, not of {}; give one, or leave --out away",
+          estimators.size());
+  const Dataset dataset = load_dataset(options.list("data").front());
+  const Index queries = options.queries("256");
+  const AttentionProblem problem = queries == 0 ? dataset.problem : sample_queries(dataset.problem, queries);
+  const auto features = options.features();
+  Table table({"query", "estimator", "draws", "bias_norm", "variance", "relative_mse", "ew2", "ess", "valid",
+               "condition"},
+              options.flag("json"));
+  for (const auto& estimator : estimators) {
+    estimator->check(problem);
+    const std::string reason = why_unpredictable(*estimator);
+    require(reason.empty() || !options.given("out"), "--out: {}: {}", estimator->spec().text(), reason);
+    if (!reason.empty()) {
+      add_unknown(table, *estimator, problem.queries(), features);
+      continue;
+    }
+    const RatioPrediction said = predict(dynamic_cast<const RatioEstimator&>(*estimator), problem);
+    add_head(table, *estimator, said, features);
+    if (options.given("out")) write_head(options.text("out"), said, features.back());
+  }
+  if (!options.flag("quiet")) table.print();  // after the file: one that fails leaves no half of an answer
+}
+
+}  // namespace
+
+int verb_predict(const std::vector<std::string>& arguments) {
+  VerbOptions options(
+      "predict --data F|--pairs F.npz --estimators E…",
+      "Closed forms, without a draw.\n\n"
+      "--pairs: a line a pair of rows of the arrays x and y (N×d, used unscaled): mean and variance of the "
+      "kernel\nestimate at each m of --features, exact for independent and orthogonal directions. condition: "
+      "ok,\ninfinite-variance, no-mean or beyond-double.\n\n"
+      "--data: a line a query: norm of the leading-order bias of the attention output, its variance (sum "
+      "over the\nchannels), (bias² + variance)/|exact|², E[W²] and the effective sample size m/E[W²]. "
+      "condition:\n"
+      "  ok                 valid: m is at least 10 E[W²]²\n"
+      "  not-valid          m is below that, too few for first-order theory\n"
+      "  no-moment          signed features: the ratio has no mean or variance; typical draws at best\n"
+      "  infinite-variance  the kernel estimate's variance is infinite or beyond a double\n"
+      "  no-closed-form     orthogonal directions, changed denominators, and all but rfa, performer, rmfa\n"
+      "With --out and one estimator, arrays exact, bias, variance (n×p) and ew2 (n) at the largest m.");
+  options.add("pairs", "", "a .npz with x and y");
+  options.add("out", "", "a .npz to write");
+  options.add_shared({"data", "force", "estimators", "features", "queries", "quiet", "json"});
+  if (!options.parse(arguments)) return kDone;
+  const bool pairs = options.given("pairs");
+  require(pairs != !options.list("data").empty(),
+          "give either --data with a head or --pairs with a .npz of x and y");
+  require(!pairs || !options.given("out"), "--out belongs to --data; the pairs are printed");
+  const Estimators estimators = read_estimators(options);
+  if (pairs)
+    predict_pairs(options, estimators);
+  else
+    predict_head(options, estimators);
+  return kDone;
+}
+
+}  // namespace attngap
