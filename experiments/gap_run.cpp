@@ -1,10 +1,13 @@
 #include "experiments/gap_run.hpp"
 
+#include "analysis/prediction.hpp"
 #include "estimators/ensemble.hpp"
 #include "estimators/error.hpp"
 
 #include <chrono>
+#include <limits>
 #include <map>
+#include <optional>
 #include <utility>
 
 namespace attngap {
@@ -77,8 +80,13 @@ class GapCell final : public Cell {
         append(rows, *estimator, 0, 1, {baseline_block(*estimator)});
         continue;
       }
-      for (const Index draws : spec_.features)
+      const auto prediction = predicted(*estimator);
+      for (const Index draws : spec_.features) {
         append(rows, *estimator, draws, spec_.replicates, blocks_of(series++));
+        if (!prediction) continue;
+        const ResultRow row = rows.back();
+        append_metrics(rows, row, predicted_metrics(*prediction, draws));
+      }
     }
     return rows;
   }
@@ -86,6 +94,19 @@ class GapCell final : public Cell {
  private:
   const Matrix& target(const AttentionEstimator& estimator) const {
     return targets_.at(target_name(spec_, estimator));
+  }
+
+  // First-order theory, where the error is measured against what the theory is about.
+  std::optional<RatioPrediction> predicted(const AttentionEstimator& estimator) const {
+    const auto* ratio = dynamic_cast<const RatioEstimator*>(&estimator);
+    if (!why_unpredictable(estimator).empty() || row_target_differs(estimator)) return std::nullopt;
+    const Index most = predicts_by_products(*ratio, problem_) ? kPredictedKeys : kPredictedKeysOneByOne;
+    if (problem_.keys() > most) return std::nullopt;
+    return predict(*ratio, problem_);
+  }
+
+  bool row_target_differs(const AttentionEstimator& estimator) const {
+    return target_name(spec_, estimator) != estimator.target_name();
   }
 
   std::vector<double> baseline_block(const AttentionEstimator& baseline) const {

@@ -6,6 +6,11 @@
 
 namespace attngap {
 
+/// Up to how many keys a run adds the rows of first-order theory, whose time grows with their square: of maps
+/// whose pair moments are matrix products, and of others, where each pair costs a call a query.
+inline constexpr Index kPredictedKeys = 4096;
+inline constexpr Index kPredictedKeysOneByOne = 512;
+
 /// The gap of every estimator from its target at every count m, on every head: experiment `gap-vs-features`.
 /// One cell a head, one series an estimator and count.
 RunOutcome run_gap_vs_features(const RunSpec& spec, RunStore& store, const RunControl& control);

@@ -3,6 +3,7 @@
 #include "experiments/control_variates_run.hpp"
 #include "experiments/data_source.hpp"
 #include "experiments/experiment_table.hpp"
+#include "experiments/gap_run.hpp"
 #include "experiments/kernel_variance_run.hpp"
 #include "experiments/memory_need.hpp"
 #include "experiments/result_table.hpp"
@@ -133,9 +134,11 @@ int verb_run(const std::vector<std::string>& arguments) {
       fmt::format("Measures, stores every finished block in DIR/run.sqlite, and writes DIR/results.csv and "
                   "DIR/figures.\nThe same command on the same DIR resumes an interrupted run; the "
                   "numbers do not depend on --threads.\n\nexperiments:\n{}\n"
+                  "gap-vs-features adds what first-order theory predicts (`attngap predict`), up to {} keys (arccos, "
+                  "regularized\nand Maclaurin features: {}).\n"
                   "kernel-variance takes pairs instead of --data (m = 1,4,16,64 and 4096 replicates unless "
                   "given);\ntaylor-truncation takes no --estimators, and --data if there is any.",
-                  fmt::join(experiment_names(), "\n")));
+                  fmt::join(experiment_names(), "\n"), kPredictedKeys, kPredictedKeysOneByOne));
   options.positional("experiment", 1);
   options.add("out", "", "directory of the run; made if absent, resumed if it holds the same run");
   options.add_shared({"data", "force", "estimators", "features", "replicates", "queries", "seed", "precision",

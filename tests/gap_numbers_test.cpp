@@ -21,7 +21,7 @@ using Words = std::vector<std::string>;
 // numbers may lie apart. Files of draws are named ESTIMATOR-PROJECTION-m-replicate.npz, and exact.npz.
 constexpr const char* kRecompute = R"(
 results, draws, queries, tolerance = sys.argv[1:]
-rows = list(csv.DictReader(open(results, newline='')))
+rows = [row for row in csv.DictReader(open(results, newline='')) if not row['metric'].startswith('predicted_')]
 exact = np.load(draws + '/exact.npz')['o']
 n = len(exact)
 if queries != 'all':
