@@ -19,6 +19,7 @@ enum class Look {
   curve,   ///< points joined by lines, in a band
   line,    ///< a line alone: what is known in closed form
   points,  ///< points with bars from `low` to `high`: what was measured
+  dashes,  ///< a thin dashed line without marks, not in the legend: what theory predicts of a curve
   tiles    ///< rectangles of the panel's tile size centred on the points: a region of a map
 };
 

@@ -17,6 +17,7 @@ namespace {
 
 constexpr const char* kMedian = "median_relative_error";
 constexpr const char* kRelativeMse = "relative_mse";
+constexpr const char* kPredictedMse = "predicted_relative_mse";
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t kPanelsPerPage = 12;
 constexpr const char* kDirections = "random directions m";
@@ -169,6 +170,26 @@ std::string absence_note(const std::vector<std::pair<std::string, std::string>>&
   return note;
 }
 
+// What first-order theory says, where it is valid, in the style of the curve it is about.
+void add_predictions(Panel& panel, const Run& run, const std::string& head) {
+  const auto found = run.rows.at(head).find(kPredictedMse);
+  if (found == run.rows.at(head).end()) return;
+  bool any = false;
+  for_each_curve(run, found->second, [&](const std::string& label, const Curve& curve) {
+    Series series{label + " (predicted)", {}, {}, {}, {}, run.style(label), Look::dashes};
+    for (const auto& [draws, row] : curve) {
+      if (row->status != "ok") continue;
+      series.x.push_back(static_cast<double>(draws));
+      series.y.push_back(row->value);
+    }
+    if (series.x.size() < 2) return;  // no marks: a single point would not be seen
+    panel.series.push_back(std::move(series));
+    any = true;
+  });
+  if (!any) return;
+  panel.note += fmt::format("{}thin dashes: predicted without a draw", panel.note.empty() ? "" : "\n");
+}
+
 Panel relative_mse_panel(const Run& run, const std::string& head) {
   Panel panel;
   panel.x_ticks = counts_of(run, head);
@@ -202,6 +223,7 @@ Panel relative_mse_panel(const Run& run, const std::string& head) {
     if (shown) panel.series.push_back(std::move(series));
   });
   panel.note = absence_note(absent);
+  add_predictions(panel, run, head);
   add_guide(panel, {-1, "slope −1"});
   add_baselines(panel, run, head, kRelativeMse);
   return panel;

@@ -26,8 +26,9 @@ std::string geometry(const std::vector<const ResultRow*>& rows);
 std::string figure_name(std::string prefix, const std::string& head, std::set<std::string>& taken);
 
 /// One figure a head (`gap_DATA`) from rows of gap-vs-features: the median relative error with its quartiles,
-/// and the relative mean square error with its 95 % interval where the mean square exists. None of a head
-/// that has only baselines, which need no m.
+/// and the relative mean square error with its 95 % interval where the mean square exists, beside it as thin
+/// dashes what first-order theory predicts, where that is valid. None of a head that has only baselines,
+/// which need no m.
 std::vector<NamedFigure> gap_figures(const std::vector<ResultRow>& rows);
 
 /// What is written on the pages of `median_pages`.

@@ -233,6 +233,11 @@ class PanelScript {
 
   static void curve(const std::string& rows, const Series& series, std::size_t shown,
                     std::vector<std::string>& under, std::vector<std::string>& over) {
+    if (series.look == Look::dashes) {
+      over.push_back(fmt::format("{} using 3:4 with lines linestyle {} dashtype (4,4) linewidth 0.7 notitle",
+                                 rows, series.style + 1));
+      return;
+    }
     const std::string edges = "(edge(column(5))):(edge(column(6)))";
     if (!series.low.empty() && (shown == 1 || series.look == Look::points)) {
       over.push_back(fmt::format("{} using 3:4:{} with yerrorbars linestyle {} dashtype 1 notitle", rows,

@@ -37,7 +37,9 @@ std::vector<LegendEntry> legend_entries(const Figure& figure) {
     if (!known) entries.push_back({label, style, baseline, 0, 0});
   };
   for (const auto& panel : figure.panels) {
-    for (const auto& series : panel.series) add(series.label, series.style, false);
+    for (const auto& series : panel.series) {
+      if (series.look != Look::dashes) add(series.label, series.style, false);
+    }
   }
   std::stable_sort(entries.begin(), entries.end(),
                    [](const auto& a, const auto& b) { return a.style < b.style; });
