@@ -63,16 +63,16 @@ class PreparedHead {
     K_ = prepared.scaled_keys();
     half_norms_ = 0.5 * K_.rowwise().squaredNorm();
     if (log_weights_.size() == 0) log_weights_ = Vector::Zero(K_.rows());
-    by_products_ = law_->pair_factors(Q_.row(0), K_.topRows(1)).has_value();
+    factored_ = law_->pair_factors(Q_.row(0), K_.topRows(1)).has_value();
   }
 
-  bool by_products() const { return by_products_; }
+  bool by_products() const { return law_->has_matrix_moments(); }
 
   void predict(Index first, Index count, RatioPrediction& prediction) const {
     std::vector<PairSums> sums(static_cast<std::size_t>(count), PairSums(problem_.value_dim()));
     std::vector<QueryTerms> terms;
     for (Index i = 0; i < count; ++i) terms.push_back(query_terms(first + i));
-    if (by_products_) {
+    if (factored_) {
       add_products(first, terms, sums);
     } else {
       for (Index i = 0; i < count; ++i)
@@ -91,7 +91,7 @@ class PreparedHead {
     const auto keys = K_.topRows(terms.keys);
     Vector log_u = log_weights_.head(terms.keys);
     Vector pi(terms.keys);
-    if (by_products_) {  // the kernel is exp(q·k)
+    if (factored_) {  // the kernel is exp(q·k)
       pi = keys * q + log_u;
       const double largest = pi.maxCoeff();
       const double log_normalizer = largest + std::log((pi.array() - largest).exp().sum());
@@ -112,14 +112,7 @@ class PreparedHead {
     const Vector q = Q_.row(query);
     for (Index first = 0; first < terms.keys; first += kKeys) {
       const Index rows = std::min(kKeys, terms.keys - first);
-      Matrix G(rows, first + rows);
-      for (Index m = 0; m < rows; ++m) {
-        const Vector k = K_.row(first + m);
-        for (Index other = 0; other <= first + m; ++other) {
-          G(m, other) = law_->pair_moment(q, k, K_.row(other));
-          if (other >= first) G(other - first, first + m) = G(m, other);
-        }
-      }
+      const Matrix G = law_->pair_moments(q, K_, first, rows);
       terms.add_block(G, problem_.V, sums);
     }
   }
@@ -185,7 +178,7 @@ class PreparedHead {
   Vector log_weights_;
   Matrix Q_, K_;
   Vector half_norms_;
-  bool by_products_ = false;
+  bool factored_ = false;
 };
 
 }  // namespace

@@ -55,8 +55,8 @@ double draws_needed(double ew2);
 /// along a row of attention, and a changed denominator or output is another estimator.
 std::string why_unpredictable(const AttentionEstimator& estimator);
 
-/// Whether the sums over pairs of keys are matrix products for this estimator (see PairFactors). Otherwise
-/// each pair of keys costs a call a query.
+/// Whether the sums over pairs of keys are matrix products for this estimator: softmax features but the
+/// regularised ones. Otherwise each pair of keys costs a call a query.
 bool predicts_by_products(const RatioEstimator& estimator, const AttentionProblem& problem);
 
 /// The prediction at every query. Time O(n l² p) by products, O(n l² (d + p)) with a large constant

@@ -16,6 +16,18 @@ std::optional<PairFactors> FeatureMap::pair_factors(const Vector&, const Matrix&
   return std::nullopt;
 }
 
+Matrix FeatureMap::pair_moments(const Vector& q, const Matrix& keys, Index first, Index rows) const {
+  Matrix moments(rows, first + rows);
+  for (Index m = 0; m < rows; ++m) {
+    const Vector k = keys.row(first + m);
+    for (Index other = 0; other <= first + m; ++other) {
+      moments(m, other) = pair_moment(q, k, keys.row(other));
+      if (other >= first) moments(other - first, first + m) = moments(m, other);
+    }
+  }
+  return moments;
+}
+
 double FeatureMap::variance(const Vector& x, const Vector& y, Index draws) const {
   const double mean = kernel(x, y);
   return std::max(0.0, pair_moment(x, y, y) - mean * mean) / static_cast<double>(draws);
@@ -62,6 +74,7 @@ class Trigonometric final : public FeatureMap {
     const double sum = 0.5 * (2.0 * q - k1 - k2).squaredNorm();
     return 0.5 * (std::exp(norms - difference) + std::exp(norms - sum));
   }
+  bool has_matrix_moments() const override { return true; }
   // With |2q − k₁ − k₂|² = 4|q|² − 4q·(k₁ + k₂) + |k₁ + k₂|²: x = exp((|q|² + |k|²)/2)/√2 and z =
   // x exp(−|q|² + 2q·k).
   std::optional<PairFactors> pair_factors(const Vector& q, const Matrix& keys) const override {
@@ -116,6 +129,7 @@ class Positive : public FeatureMap {
   double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const override {
     return std::exp(q.dot(k1) + q.dot(k2) + (q + k1).dot(q + k2));
   }
+  bool has_matrix_moments() const override { return true; }
   // With k₁·k₂ = (|k₁|² + |k₂|² − |k₁ − k₂|²)/2: x = exp(q·k + |q + k|²/2).
   std::optional<PairFactors> pair_factors(const Vector& q, const Matrix& keys) const override {
     return PairFactors{
@@ -158,6 +172,7 @@ class Hyperbolic final : public FeatureMap {
   double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const override {
     return std::exp(q.dot(k1) + q.dot(k2)) * std::cosh((q + k1).dot(q + k2));
   }
+  bool has_matrix_moments() const override { return true; }
   // Half that of the positive features, and half exp(−|q|² − k₁·k₂): z = exp((|k|² − |q|²)/2)/√2.
   std::optional<PairFactors> pair_factors(const Vector& q, const Matrix& keys) const override {
     const Vector half_norms = 0.5 * keys.rowwise().squaredNorm();
@@ -198,6 +213,7 @@ class Regularized final : public Positive {
   std::optional<PairFactors> pair_factors(const Vector& q, const Matrix& keys) const override {
     return FeatureMap::pair_factors(q, keys);
   }
+  bool has_matrix_moments() const override { return false; }
   double variance(const Vector& x, const Vector& y, Index draws) const override {
     return FeatureMap::variance(x, y, draws);
   }

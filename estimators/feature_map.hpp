@@ -61,6 +61,14 @@ class FeatureMap {
   /// them; nothing otherwise. They make a whole row of attention a matrix product.
   virtual std::optional<PairFactors> pair_factors(const Vector& q, const Matrix& keys) const;
 
+  /// The pair moments of keys `first` … `first + rows − 1` with keys 0 … `first + rows − 1`: a block of rows
+  /// of their matrix along a row of attention, up to the diagonal. One call a pair unless the map knows
+  /// better.
+  virtual Matrix pair_moments(const Vector& q, const Matrix& keys, Index first, Index rows) const;
+
+  /// Whether factors or a `pair_moments` of its own make a row of attention a matter of matrix products.
+  virtual bool has_matrix_moments() const { return false; }
+
   /// Var of the kernel estimate φ(x)·φ(y) of `draws` independent directions: what the pair moment exceeds the
   /// squared kernel by, over `draws`; by a formula without that subtraction where there is one.
   virtual double variance(const Vector& x, const Vector& y, Index draws) const;

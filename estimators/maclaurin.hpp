@@ -69,6 +69,11 @@ class RandomMaclaurin {
   /// random law, in the limit of Neyman's shares for an allocation.
   double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const;
 
+  /// The pair moments of keys `first` … `first + rows − 1` with keys 0 … `first + rows − 1`, by the series in
+  /// the matrix of bases; nothing where that takes too many terms, diverges, or degrees are allocated. The
+  /// error is rounding relative to the largest pair moment of the block.
+  std::optional<Matrix> pair_moments(const Vector& q, const Matrix& keys, Index first, Index rows) const;
+
   /// Cov(K̂(q, k₁), K̂(q, k₂)) of `draws` features, exact in every case.
   double covariance(const Vector& q, const Vector& k1, const Vector& k2, Index draws) const;
 
@@ -80,6 +85,7 @@ class RandomMaclaurin {
 
  private:
   double random_second_moment(double base) const;
+  std::vector<double> second_moment_terms(double base) const;
   double stratified_excess(double base, double z1z2, std::span<const double> shares) const;
 
   const MaclaurinKernel* kernel_;

@@ -40,6 +40,13 @@ class MaclaurinMap final : public FeatureMap {
   double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const override {
     return law().pair_moment(q, k1, k2);
   }
+  Matrix pair_moments(const Vector& q, const Matrix& keys, Index first, Index rows) const override {
+    const auto moments = law().pair_moments(q, keys, first, rows);
+    return moments ? *moments : FeatureMap::pair_moments(q, keys, first, rows);
+  }
+  bool has_matrix_moments() const override {
+    return std::isinf(law().kernel().radius) && !law().allocation();
+  }
   double variance(const Vector& x, const Vector& y, Index draws) const override {
     return law().covariance(x, y, y, draws);
   }

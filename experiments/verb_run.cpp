@@ -134,8 +134,9 @@ int verb_run(const std::vector<std::string>& arguments) {
       fmt::format("Measures, stores every finished block in DIR/run.sqlite, and writes DIR/results.csv and "
                   "DIR/figures.\nThe same command on the same DIR resumes an interrupted run; the "
                   "numbers do not depend on --threads.\n\nexperiments:\n{}\n"
-                  "gap-vs-features adds what first-order theory predicts (`attngap predict`), up to {} keys (arccos, "
-                  "regularized\nand Maclaurin features: {}).\n"
+                  "gap-vs-features adds what first-order theory predicts (`attngap predict`), up to {} keys "
+                  "(arccos and "
+                  "regularized\nfeatures, Maclaurin kernels other than exp and allocated degrees: {}).\n"
                   "kernel-variance takes pairs instead of --data (m = 1,4,16,64 and 4096 replicates unless "
                   "given);\ntaylor-truncation takes no --estimators, and --data if there is any.",
                   fmt::join(experiment_names(), "\n"), kPredictedKeys, kPredictedKeysOneByOne));

@@ -205,6 +205,39 @@ double variance_of_feature(double p, const Vector& x, const Vector& y) {
   return law.pair_moment(x, y, y) - std::exp(2.0 * x.dot(y));
 }
 
+// Bases of both signs up to several hundred; what no short series gives is left to one call a pair.
+TEST(RandomMaclaurin, PairMomentsOfABlockAreThoseOfItsPairs) {
+  const Matrix keys = testing_tools::normal_matrix(7, 1, 11, 5);
+  const Vector q = testing_tools::normal_matrix(7, 2, 5, 1);
+  const auto expect_equal = [&](const RandomMaclaurin& law, double spread, bool series) {
+    const Matrix K = spread * keys;
+    const auto moments = law.pair_moments(q, K, 4, 7);
+    ASSERT_EQ(moments.has_value(), series);
+    if (!series) return;
+    ASSERT_EQ(moments->cols(), 11);
+    const double largest = moments->cwiseAbs().maxCoeff();
+    for (Index m = 0; m < 7; ++m)
+      for (Index other = 0; other < 11; ++other)
+        EXPECT_NEAR((*moments)(m, other), law.pair_moment(q, K.row(4 + m), K.row(other)), 1e-12 * largest);
+  };
+  const MaclaurinKernel& exponential = maclaurin_kernel_named("exp");
+  for (const int known : {0, 1, 2})
+    for (const auto direction : {MaclaurinDirection::rademacher, MaclaurinDirection::gaussian}) {
+      MaclaurinOptions options;
+      options.direction = direction;
+      options.known = known;
+      for (const double spread : {0.0, 0.1, 1.0, 4.0}) {
+        expect_equal({exponential, geometric_degrees(2.0), options}, spread, true);
+        expect_equal({exponential, poisson_degrees(3.0), options}, std::min(spread, 0.3), true);
+      }
+      options.max_degree = 6;
+      expect_equal({exponential, geometric_degrees(2.0), options}, 1.0, true);
+      expect_equal({maclaurin_kernel_named("log"), geometric_degrees(2.0), options}, 1.0, true);
+    }
+  expect_equal({maclaurin_kernel_named("inverse"), geometric_degrees(2.0)}, 0.05, true);
+  expect_equal({maclaurin_kernel_named("inverse"), geometric_degrees(2.0)}, 1.0, false);  // diverges
+}
+
 TEST(Rmfa, HasTheMeanAndVarianceOfItsLaw) {
   const Vector x = vector_of({0.3, -0.2, 0.1, 0.25, -0.15}), y = vector_of({0.2, 0.3, -0.25, 0.1, 0.05});
   for (const auto& [name, p] : {std::pair{"rmfa", 2.0}, {"rmfa:p=1.5", 1.5}})
