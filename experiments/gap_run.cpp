@@ -10,6 +10,8 @@
 #include <optional>
 #include <utility>
 
+#include <tbb/parallel_for.h>
+
 namespace attngap {
 namespace {
 
@@ -73,14 +75,18 @@ class GapCell final : public Cell {
   }
 
   std::vector<ResultRow> rows(const BlocksOfSeries& blocks_of) const override {
+    std::vector<std::optional<RatioPrediction>> predictions(estimators_.size());
+    tbb::parallel_for(std::size_t{0}, estimators_.size(),
+                      [&](std::size_t i) { predictions[i] = predicted(*estimators_[i]); });
     std::vector<ResultRow> rows;
     std::int64_t series = 0;
-    for (const auto& estimator : estimators_) {
+    for (std::size_t i = 0; i < estimators_.size(); ++i) {
+      const auto& estimator = estimators_[i];
       if (!estimator->random()) {
         append(rows, *estimator, 0, 1, {baseline_block(*estimator)});
         continue;
       }
-      const auto prediction = predicted(*estimator);
+      const auto& prediction = predictions[i];
       for (const Index draws : spec_.features) {
         append(rows, *estimator, draws, spec_.replicates, blocks_of(series++));
         if (!prediction) continue;

@@ -33,6 +33,32 @@ TEST(FigureCsv, ParsesBackToTheSameNumbers) {
   EXPECT_EQ(std::stod(rows[3][3]), 1.0 / 7);
 }
 
+TEST(GapFigure, DrawsPredictionsWhereTheyAreValidAsThinDashesOutsideTheLegend) {
+  auto rows = head_rows("head");
+  for (const std::int64_t m : {16, 32, 64, 128}) {
+    rows.push_back(row("head", "performer", m, "predicted_relative_mse", 4.0 / static_cast<double>(m)));
+    if (m < 64) rows.back().status = "not-valid";
+    rows.push_back(row("head", "rfa", m, "predicted_relative_mse", 1.0));
+    rows.back().status = "no-moment";
+  }
+  const auto figure = gap_figures(rows)[0].figure;
+  const auto& panel = figure.panels[1];
+  ASSERT_THAT(panel.series, SizeIs(2));  // measured and predicted performer; nothing of rfa
+  EXPECT_EQ(panel.series[1].label, "performer (predicted)");
+  EXPECT_TRUE(panel.series[1].predicted);
+  EXPECT_EQ(panel.series[1].style, panel.series[0].style);
+  EXPECT_THAT(panel.series[1].x, ElementsAre(64, 128));
+  EXPECT_THAT(panel.series[1].y, ElementsAre(4.0 / 64, 4.0 / 128));
+  EXPECT_THAT(panel.note, HasSubstr("predicted without a draw"));
+  const std::string script = gnuplot_script(figure, "gap", {"svg"});
+  EXPECT_THAT(script, HasSubstr("with lines linestyle 1 dashtype (4,4)"));
+  EXPECT_EQ(script.find("(predicted)"), std::string::npos);
+
+  const auto measured = gap_figures(head_rows("head"))[0].figure.panels[1];
+  EXPECT_THAT(measured.series, SizeIs(1));
+  EXPECT_EQ(measured.note.find("predicted"), std::string::npos);
+}
+
 TEST(FigureCsv, EveryRowTheScriptTakesIsOfItsSeries) {
   const auto figure = gap_figures(head_rows("head"))[0].figure;
   const auto rows = table(figure_csv(figure));
