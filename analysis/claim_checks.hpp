@@ -1,0 +1,68 @@
+#pragma once
+
+#include "analysis/claims.hpp"
+#include "analysis/moments.hpp"
+
+#include <span>
+#include <string>
+
+namespace attngap {
+
+/// Up to here a relative residual is rounding; from `kClearlyWrong` on it is a counterexample. Between them
+/// nothing is decided.
+inline constexpr double kRounding = 1e-10;
+inline constexpr double kClearlyWrong = 1e-6;
+
+/// Gathers deterministic checks of one claim and turns them into a verdict: PROVEN when every one holds to
+/// rounding, REFUTED with the worst counterexample when one is clearly violated, UNDECIDED when one is
+/// violated by something between, is not a number, or when nothing was checked.
+class ExactCheck {
+ public:
+  explicit ExactCheck(const ClaimSettings& settings, double rounding = kRounding)
+      : distortion_(settings.distortion), rounding_(rounding) {}
+
+  /// found = claimed, relative to the larger of them and of `unit`.
+  void equal(double found, double claimed, const std::string& instance, double unit = 0.0);
+
+  /// found ≤ bound, relative as above.
+  void at_most(double found, double bound, const std::string& instance, double unit = 0.0);
+
+  /// bound ≤ found, relative as above.
+  void at_least(double found, double bound, const std::string& instance, double unit = 0.0);
+
+  /// Adds a sentence to the evidence.
+  void note(const std::string& sentence);
+
+  /// The verdict; `what` names what was compared, for the evidence.
+  Finding finding(const std::string& what) const;
+
+ private:
+  void record(double violation, const std::string& description);
+
+  double distortion_;
+  double rounding_;
+  int checks_ = 0;
+  int violated_ = 0;
+  int undefined_ = 0;
+  double worst_ = -1.0;
+  std::string worst_instance_;
+  std::string notes_;
+};
+
+/// One mean that a claim says is within ±margin, from independent numbers.
+struct MeanWithin {
+  std::string instance;
+  Moments errors;
+  double margin = 0.0;
+};
+
+/// Verdict on a family of means by two one-sided t tests each (Schuirmann 1987), Holm-corrected over the
+/// family at level α: EQUIVALENT(`margin`) when every mean is within its margin, REFUTED when some mean is
+/// outside of it, else UNDECIDED with the number of replicates that would decide the closest one. Numbers
+/// that do not vary are known exactly: then the verdict is PROVEN or REFUTED.
+Finding judge_means(std::span<const MeanWithin> family, double margin, double alpha = 0.05);
+
+/// The upper end of Clopper and Pearson's one-sided 1 − α interval of a probability.
+double largest_probability(int hits, int trials, double alpha = 0.05);
+
+}  // namespace attngap
