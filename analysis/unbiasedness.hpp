@@ -1,0 +1,36 @@
+#pragma once
+
+#include "analysis/claims.hpp"
+#include "analysis/moments.hpp"
+#include "estimators/attention_estimator.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace attngap {
+
+/// The claim that an estimator's attention output is unbiased for its own target, up to a margin:
+///
+///   |E o_ic − target_ic| ≤ margin · √(Σ_c target_ic²/p)      for every query i and channel c
+///
+/// The margin is relative to the root mean square of the query's exact output, so that a channel that happens
+/// to be near zero does not ask for the impossible.
+struct UnbiasednessClaim {
+  const AttentionEstimator& estimator;
+  const AttentionProblem& problem;
+  Index draws = 16;
+  double margin = 0.01;
+  std::uint64_t seed = 1;
+  std::optional<Index> query = {};  ///< this one alone; the proposals of some estimators still see all
+};
+
+/// Moments of the error of every output element, row by row, over replicates first … first+count−1. Those of
+/// disjoint ranges can be merged; an estimator that is not random counts as one replicate whatever is asked.
+std::vector<Moments> error_moments(const UnbiasednessClaim& claim, std::uint32_t first, std::uint32_t count);
+
+/// The verdict from the merged moments, by judge_means: PROVEN or REFUTED for an estimator that is not
+/// random, UNDECIDED with the reason `no-moment` where the estimator has no mean to speak of.
+Finding judge_unbiasedness(const UnbiasednessClaim& claim, const std::vector<Moments>& errors);
+
+}  // namespace attngap
