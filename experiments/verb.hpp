@@ -26,6 +26,7 @@ int verb_run(const std::vector<std::string>& arguments);
 int verb_attention(const std::vector<std::string>& arguments);
 int verb_decompose(const std::vector<std::string>& arguments);
 int verb_predict(const std::vector<std::string>& arguments);
+int verb_verify(const std::vector<std::string>& arguments);
 int verb_data(const std::vector<std::string>& arguments);
 int verb_plot(const std::vector<std::string>& arguments);
 int verb_export(const std::vector<std::string>& arguments);

@@ -1,3 +1,4 @@
+#include "analysis/claims.hpp"
 #include "analysis/gap_statistics.hpp"
 #include "analysis/kernel_statistics.hpp"
 #include "analysis/truncation_effect.hpp"
@@ -84,6 +85,16 @@ std::vector<Listed> list_coefficients() {
   return listed;
 }
 
+std::vector<Listed> list_theorems() {
+  std::vector<Listed> listed;
+  for (const Claim& claim : claims())
+    listed.push_back({std::string(claim.name),
+                      fmt::format("{}: {}; {}", claim.statement, claim.formula, verdict_name(claim.expected)),
+                      std::string(claim.source),
+                      {}});
+  return listed;
+}
+
 std::vector<Listed> list_figures() {
   std::vector<Listed> listed;
   for (const auto& row : kFigures)
@@ -112,6 +123,7 @@ constexpr std::array kFamilies{
     Family{"experiments", "of attngap run", &list_experiments},
     Family{"metrics", "in results.csv", &list_metrics},
     Family{"coefficients", "of the control variates, for decompose and control-variates", &list_coefficients},
+    Family{"theorems", "claims of the papers and their code, for attngap verify", &list_theorems},
     Family{"figures", "drawn from stored rows", &list_figures},
     Family{"data", "for --data", &list_data},
 };

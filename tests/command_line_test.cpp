@@ -1,5 +1,6 @@
 // The program from outside: what each verb prints and writes when all is well.
 
+#include "analysis/claims.hpp"
 #include "analysis/gap_statistics.hpp"
 #include "analysis/kernel_statistics.hpp"
 #include "analysis/truncation_effect.hpp"
@@ -59,7 +60,8 @@ TEST_F(CommandLine, HelpIsThereForEveryVerbAndForAllOfThem) {
   const std::string help = output({"--help"});
   EXPECT_EQ(output({"-h"}), help);
   EXPECT_EQ(output({"help"}), help);
-  for (const std::string verb : {"run", "attention", "decompose", "data", "plot", "export", "list"}) {
+  for (const std::string verb :
+       {"run", "attention", "decompose", "verify", "data", "plot", "export", "list"}) {
     EXPECT_THAT(help, HasSubstr("\n  " + verb + " "));
     const std::string own = output({verb, "--help"});
     EXPECT_THAT(own, HasSubstr("usage: attngap " + verb));
@@ -86,6 +88,7 @@ TEST_F(CommandLine, EveryFamilyListsTheNamesOfItsTable) {
   for (const auto& table : {gap_metric_names(), kernel_metric_names(), truncation_metric_names()})
     for (const auto& row : table) tables["metrics"].emplace_back(row.name);
   for (const auto& row : coefficients()) tables["coefficients"].emplace_back(row.name);
+  for (const auto& row : claims()) tables["theorems"].emplace_back(row.name);
   for (const auto& row : kFigures) tables["figures"].emplace_back(row.name);
   tables["data"] = {"FILE", "synthetic:KIND"};
   for (const auto& row : synthetic_kinds()) tables["data"].push_back("synthetic:" + std::string(row.name));

@@ -1,0 +1,267 @@
+#include "analysis/claims.hpp"
+#include "analysis/unbiasedness.hpp"
+#include "estimators/error.hpp"
+#include "estimators/estimator_table.hpp"
+#include "experiments/data_source.hpp"
+#include "experiments/verb.hpp"
+#include "experiments/verb_options.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <limits>
+#include <optional>
+#include <set>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <tbb/global_control.h>
+#include <tbb/parallel_for.h>
+
+namespace attngap {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// A claim, or the user's own, and what became of it; no finding: the budget was used up before its turn.
+struct Judged {
+  std::string name, statement, formula, source, hypotheses, method, tags;
+  std::optional<Verdict> expected;
+  std::optional<Finding> finding;
+  double seconds = 0.0;
+
+  bool as_expected() const { return !expected || !finding || finding->verdict == *expected; }
+};
+
+// A length of time: seconds, or with the unit s, m or h.
+double parse_budget(const std::string& text) {
+  const double factor = text.ends_with('m') ? 60.0 : text.ends_with('h') ? 3600.0 : 1.0;
+  const bool unit = text.ends_with('s') || factor > 1.0;
+  const double value = parse_number("--budget", text.substr(0, text.size() - (unit ? 1 : 0)));
+  require(value > 0, "--budget = {}, must be positive, such as 90s or 2m", text);
+  return factor * value;
+}
+
+std::vector<const Claim*> chosen_claims(const VerbOptions& options) {
+  std::set<std::string_view> known_tags;
+  for (const Claim& claim : claims())
+    for (const std::string& tag : split_at_commas(std::string(claim.tags)))
+      if (const auto place = claim.tags.find(tag); place != std::string_view::npos)
+        known_tags.insert(claim.tags.substr(place, tag.size()));
+  std::vector<std::string> tags;
+  if (options.given("tags")) tags = split_at_commas(options.text("tags"));
+  const std::vector<std::string_view> known(known_tags.begin(), known_tags.end());
+  for (const std::string& tag : tags) require_known("tag", tag, known);
+
+  const auto names = options.list("name");
+  for (const std::string& name : names) claim_named(name);
+  std::vector<const Claim*> chosen;
+  for (const Claim& claim : claims()) {
+    const bool named = names.empty() || std::find(names.begin(), names.end(), claim.name) != names.end();
+    const bool tagged = tags.empty() || std::any_of(tags.begin(), tags.end(), [&](const std::string& tag) {
+                          return has_tag(claim, tag);
+                        });
+    if (named && tagged) chosen.push_back(&claim);
+  }
+  require(!chosen.empty(), "no claim has both a given name and a given tag; leave out NAME or --tags");
+  return chosen;
+}
+
+std::vector<Judged> judge_registry(const VerbOptions& options) {
+  const auto chosen = chosen_claims(options);
+  const ClaimSettings settings{options.seed(), parse_number("--distort", options.text("distort"))};
+  const double budget = options.given("budget") ? parse_budget(options.text("budget"))
+                                                : std::numeric_limits<double>::infinity();
+  const auto start = Clock::now();
+  std::vector<Judged> judged(chosen.size());
+  tbb::parallel_for(std::size_t{0}, chosen.size(), [&](std::size_t i) {
+    const Claim& claim = *chosen[i];
+    judged[i] = {std::string(claim.name),
+                 std::string(claim.statement),
+                 std::string(claim.formula),
+                 std::string(claim.source),
+                 std::string(claim.hypotheses),
+                 std::string(claim.method),
+                 std::string(claim.tags),
+                 claim.expected,
+                 std::nullopt};
+    const auto own_start = Clock::now();
+    if (seconds_since(start) >= budget) return;
+    judged[i].finding = claim.judge(settings);
+    judged[i].seconds = seconds_since(own_start);
+  });
+  return judged;
+}
+
+// Replicates in fixed blocks, merged in their order: the same numbers on any number of threads.
+std::vector<Moments> all_error_moments(const UnbiasednessClaim& claim, std::uint32_t replicates) {
+  constexpr std::uint32_t kBlock = 64;
+  std::vector<std::vector<Moments>> blocks((replicates + kBlock - 1) / kBlock);
+  tbb::parallel_for(std::size_t{0}, blocks.size(), [&](std::size_t b) {
+    const auto first = static_cast<std::uint32_t>(b) * kBlock;
+    blocks[b] = error_moments(claim, first, std::min(kBlock, replicates - first));
+  });
+  std::vector<Moments> merged = std::move(blocks.front());
+  for (std::size_t b = 1; b < blocks.size(); ++b)
+    for (std::size_t i = 0; i < merged.size(); ++i) merged[i].merge(blocks[b][i]);
+  return merged;
+}
+
+std::optional<Index> asked_query(const AttentionProblem& problem, const std::string& asked) {
+  if (asked == "all") return std::nullopt;
+  const auto query = static_cast<Index>(parse_count("--query", asked, 0));
+  require(query < problem.queries(), "--query = {}, must be all or below {}, the number of queries", query,
+          problem.queries());
+  return query;
+}
+
+Judged judge_own(const VerbOptions& options) {
+  constexpr std::array<std::string_view, 1> kClaimed{"unbiased"};
+  require(options.given("estimator") && options.list("data").size() == 1,
+          "--claim needs --estimator E and one --data F");
+  require_known("--claim", options.text("claim"), kClaimed);
+  require(options.list("name").empty() && !options.given("tags"),
+          "--claim is a claim of your own; NAME and --tags choose from the registry, give one or the other");
+  const double margin = parse_number("--margin", options.text("margin"));
+  require(margin > 0, "--margin = {}, must be positive", margin);
+  const Dataset dataset = load_dataset(options.list("data").front());
+  const auto estimator = make_estimator(options.estimator(options.text("estimator")));
+  const AttentionProblem& problem = dataset.problem;
+  estimator->check(problem);
+  const long long replicates = parse_count("--replicates", options.text("replicates"), 2);
+  require(replicates <= 0xffffffffLL, "--replicates = {}, must be below 2^32", replicates);
+  const UnbiasednessClaim claim{*estimator, problem,        options.features().back(),
+                                margin,     options.seed(), asked_query(problem, options.text("query"))};
+
+  const auto start = Clock::now();
+  Judged judged;
+  judged.name = fmt::format("{} unbiased", estimator->spec().text());
+  judged.statement =
+      fmt::format("the output of {} at m = {} is unbiased for {} on {}, within {:g} of its size",
+                  estimator->spec().text(), claim.draws, estimator->target_name(), dataset.name, margin);
+  judged.formula = "|E o_ic - target_ic| <= margin · rms_c(target_ic) for all queries i and channels c";
+  judged.source = "--claim";
+  judged.hypotheses = fmt::format("{} of {} queries, {} keys", claim.query ? Index{1} : problem.queries(),
+                                  problem.queries(), problem.keys());
+  judged.method = "two one-sided t tests an element, Holm-corrected at 5 %";
+  judged.tags = "own";
+  judged.finding = judge_unbiasedness(
+      claim, estimator->has_moments() ? all_error_moments(claim, static_cast<std::uint32_t>(replicates))
+                                      : std::vector<Moments>{});
+  judged.seconds = seconds_since(start);
+  return judged;
+}
+
+std::string verdict_of(const Judged& judged) {
+  return judged.finding ? verdict_text(*judged.finding) : "not judged";
+}
+
+void print_table(const std::vector<Judged>& all) {
+  for (const Judged& one : all) {
+    fmt::print("{:<17} {:<40} {:>7.2f} s{}\n", verdict_of(one), one.name, one.seconds,
+               one.as_expected()
+                   ? ""
+                   : fmt::format("   DIFFERS from the registry's {}", verdict_name(*one.expected)));
+    fmt::print("    {}\n    {}\n    [{}]  {}\n    {}\n", one.statement, one.formula, one.source, one.method,
+               one.finding ? one.finding->evidence : "the budget was used up");
+  }
+}
+
+std::string cell(std::string text) {
+  for (std::size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) text.insert(at, "\\");
+  return text;
+}
+
+void print_markdown(const std::vector<Judged>& all) {
+  fmt::print(
+      "| claim | statement | source | method | verdict | evidence | seconds |\n"
+      "| --- | --- | --- | --- | --- | --- | --- |\n");
+  for (const Judged& one : all)
+    fmt::print("| `{}` | {}: {} | {} | {} | {} | {} | {:.2f} |\n", one.name, cell(one.statement),
+               cell(one.formula), cell(one.source), cell(one.method), verdict_of(one),
+               cell(one.finding ? one.finding->evidence : "the budget was used up"), one.seconds);
+}
+
+void print_json(const std::vector<Judged>& all) {
+  auto list = nlohmann::ordered_json::array();
+  for (const Judged& one : all) {
+    nlohmann::ordered_json entry{{"name", one.name},
+                                 {"statement", one.statement},
+                                 {"formula", one.formula},
+                                 {"source", one.source},
+                                 {"hypotheses", one.hypotheses},
+                                 {"method", one.method},
+                                 {"tags", split_at_commas(one.tags)},
+                                 {"verdict", one.finding ? verdict_name(one.finding->verdict) : "UNDECIDED"},
+                                 {"evidence", one.finding ? one.finding->evidence : "the budget was used up"},
+                                 {"seconds", one.seconds}};
+    if (one.finding && one.finding->verdict == Verdict::equivalent) entry["margin"] = one.finding->margin;
+    if (one.expected) entry["expected"] = verdict_name(*one.expected);
+    list.push_back(std::move(entry));
+  }
+  fmt::print("{}\n", list.dump(1));
+}
+
+// What went wrong, on standard error; whether anything did.
+bool report_differences(const std::vector<Judged>& all) {
+  std::size_t skipped = 0;
+  bool differs = false;
+  for (const Judged& one : all) {
+    skipped += one.finding ? 0U : 1U;
+    if (one.as_expected()) continue;
+    differs = true;
+    fmt::print(stderr, "attngap: the verdict on {} is {}, the registry expects {}\n", one.name,
+               verdict_of(one), verdict_name(*one.expected));
+  }
+  if (skipped > 0)
+    fmt::print(stderr, "attngap: {} of {} claims were not judged within the budget\n", skipped, all.size());
+  return differs;
+}
+
+}  // namespace
+
+int verb_verify(const std::vector<std::string>& arguments) {
+  VerbOptions options(
+      "verify [NAME…] [--tags T,…]",
+      "Judges the claims of the papers and of their code, by closed form, quadrature, enumeration or "
+      "simulation:\nPROVEN (exactly, on the instances named), EQUIVALENT(margin), REFUTED (with a "
+      "counterexample), UNDECIDED.\nExit code 1 when a verdict is not the registry's. `attngap list "
+      "theorems` "
+      "shows them all.\n\nA claim of your own about an estimator:\n  attngap verify --estimator E --data F "
+      "--claim unbiased --margin 0.01 [--features m] [--replicates R] [--query N]\nExit code 1 when it is "
+      "REFUTED.");
+  options.positional("name", -1);
+  options.add("tags", "", "only claims with one of these tags, separated by commas");
+  options.add("budget", "", "start no further claim after this long, such as 90s or 2m");
+  options.add("distort", "0", "multiplies every claimed number by 1 + VALUE, to see the judge notice");
+  options.add("claim", "", "unbiased: a claim of your own");
+  options.add("estimator", "", "an estimator as name:key=value,…");
+  options.add("margin", "0.01", "largest bias, relative to the root mean square of a query's exact output");
+  options.add("query", "all", "which query, from 0, or all");
+  options.add("features", "16", "m, the number of random directions (the largest of several)");
+  options.add("replicates", "1000", "independent draws");
+  options.add_switch("markdown", "print a Markdown table");
+  options.add_shared({"data", "force", "json", "seed", "threads"});
+  if (!options.parse(arguments)) return kDone;
+  const bool own = options.given("claim");
+  require(own || !(options.given("estimator") || options.given("data")),
+          "--estimator and --data belong to a claim of your own; add --claim unbiased");
+
+  const tbb::global_control threads(tbb::global_control::max_allowed_parallelism,
+                                    static_cast<std::size_t>(options.threads()));
+  const std::vector<Judged> all = own ? std::vector<Judged>{judge_own(options)} : judge_registry(options);
+  if (options.flag("json"))
+    print_json(all);
+  else if (options.flag("markdown"))
+    print_markdown(all);
+  else
+    print_table(all);
+  const bool refuted = own && all.front().finding->verdict == Verdict::refuted;
+  return report_differences(all) || refuted ? kCheckFailed : kDone;
+}
+
+}  // namespace attngap
