@@ -1,0 +1,245 @@
+// Every claim gets the verdict the registry expects, and the judge can be caught.
+
+#include "analysis/claims.hpp"
+
+#include "analysis/claim_checks.hpp"
+#include "analysis/claim_numerics.hpp"
+#include "analysis/unbiasedness.hpp"
+#include "estimators/error.hpp"
+#include "estimators/estimator_table.hpp"
+#include "tests/house_problem.hpp"
+
+#include <cmath>
+#include <limits>
+#include <numbers>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace attngap {
+namespace {
+
+using testing::HasSubstr;
+using testing_tools::house_problem;
+
+std::string test_name(const testing::TestParamInfo<const Claim*>& info) {
+  std::string name(info.param->name);
+  for (char& c : name)
+    if (c == '-') c = '_';
+  return name;
+}
+
+std::vector<const Claim*> claims_where(bool (*chosen)(const Claim&)) {
+  std::vector<const Claim*> all;
+  for (const Claim& claim : claims())
+    if (chosen(claim)) all.push_back(&claim);
+  return all;
+}
+
+class EveryClaim : public testing::TestWithParam<const Claim*> {};
+
+TEST_P(EveryClaim, HasTheVerdictTheRegistryExpects) {
+  const Finding finding = GetParam()->judge({});
+  EXPECT_EQ(verdict_name(finding.verdict), verdict_name(GetParam()->expected)) << finding.evidence;
+  EXPECT_TRUE(finding.evidence.find_first_of("0123456789") != std::string::npos) << "evidence has no number";
+  if (finding.verdict == Verdict::equivalent) EXPECT_GT(finding.margin, 0.0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Registry, EveryClaim,
+                         testing::ValuesIn(claims_where([](const Claim&) { return true; })), test_name);
+
+// The negative control of every PROVEN equality: wrong by one part in a thousand, it is REFUTED.
+class EveryIdentity : public testing::TestWithParam<const Claim*> {};
+
+TEST_P(EveryIdentity, IsRefutedWhenWhatIsClaimedIsWrongByAThousandth) {
+  ClaimSettings settings;
+  settings.distortion = 1e-3;
+  const Finding finding = GetParam()->judge(settings);
+  EXPECT_EQ(verdict_name(finding.verdict), "REFUTED") << finding.evidence;
+  EXPECT_THAT(finding.evidence, HasSubstr("fail"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Registry, EveryIdentity, testing::ValuesIn(claims_where([](const Claim& claim) {
+                           return has_tag(claim, "identity");
+                         })),
+                         test_name);
+
+// A formula with one thing wrong about it (a power, a factor, a sign, a square) and the same formula mended.
+TEST(Claims, AMutatedFormulaChangesTheVerdict) {
+  const std::vector<std::pair<const char*, const char*>> mutations{
+      {"rfa-printed-law", "rfa-corrected-law"},             // s for 1/s
+      {"kk-lemma-6", "kk-lemma-6-with-radius"},             // a missing factor R
+      {"kk-unbiased-every-p", "kk-unbiased-renormalised"},  // a missing factor p − 1
+      {"kk-lemma-4-l2", "kk-lemma-4"},                      // the wrong norm
+      {"lemma-4-printed-sign", "lemma-4-corrected-sign"},   // a sign
+      {"ctr-appendix-factor", "ctr-rademacher-gap"},        // a factor 2
+      {"tensor-sketch-coded-form", "tensor-sketch-closed-form"},
+      {"theorem-3-tail-gap", "theorem-3-corrected-gap"},  // Λ² for Λ⁴
+      {"taylor-even-terms-positive", "taylor-even-degree-positive"},
+      {"ra-released-unbiased", "ra-unbiased"},  // the deviation of the noise
+      {"rmfa-unbiased", "rmfa-parts-unbiased"}};
+  for (const auto& [wrong, right] : mutations) {
+    EXPECT_EQ(claim_named(wrong).judge({}).verdict, Verdict::refuted) << wrong;
+    EXPECT_EQ(claim_named(right).judge({}).verdict, Verdict::proven) << right;
+  }
+}
+
+TEST(Claims, HoldOnOtherInstancesToo) {
+  ClaimSettings settings;
+  settings.seed = 20;
+  for (const Claim& claim : claims()) {
+    const Finding finding = claim.judge(settings);
+    EXPECT_EQ(verdict_name(finding.verdict), verdict_name(claim.expected))
+        << claim.name << ": " << finding.evidence;
+  }
+}
+
+TEST(Claims, AreDescribedInFullAndOnce) {
+  std::set<std::string_view> names, statements;
+  const std::set<std::string_view> families{"features",  "concentration", "attention", "control-variates",
+                                            "maclaurin", "macformer",     "sketches",  "elementwise"};
+  for (const Claim& claim : claims()) {
+    EXPECT_TRUE(names.insert(claim.name).second) << claim.name;
+    EXPECT_TRUE(statements.insert(claim.statement).second) << claim.name;
+    for (const auto part : {claim.statement, claim.formula, claim.source, claim.hypotheses, claim.method})
+      EXPECT_FALSE(part.empty()) << claim.name;
+    EXPECT_TRUE(families.contains(claim.tags.substr(0, claim.tags.find(',')))) << claim.name;
+    EXPECT_EQ(claim.expected == Verdict::equivalent,
+              has_tag(claim, "simulation") && claim.expected != Verdict::refuted)
+        << claim.name << ": a simulation proves nothing, and nothing else is a matter of a margin";
+    if (has_tag(claim, "identity")) EXPECT_EQ(claim.expected, Verdict::proven) << claim.name;
+  }
+  EXPECT_THROW(claim_named("kernel-unbiase"), BadInput);
+  EXPECT_FALSE(has_tag(claim_named("kernel-unbiased"), "feature"));
+}
+
+TEST(ExactCheck, SaysProvenRefutedOrUndecidedByTheSizeOfTheResidual) {
+  const auto verdict_at = [](double found) {
+    ExactCheck check({});
+    check.equal(2.0, 2.0, "right");
+    check.equal(found, 1.0, "questionable");
+    return check.finding("numbers").verdict;
+  };
+  EXPECT_EQ(verdict_at(1.0 + 1e-13), Verdict::proven);
+  EXPECT_EQ(verdict_at(1.0 + 1e-8), Verdict::undecided);
+  EXPECT_EQ(verdict_at(1.0 + 1e-5), Verdict::refuted);
+  EXPECT_EQ(verdict_at(1.0 - 1e-5), Verdict::refuted);
+  EXPECT_EQ(verdict_at(std::nan("")), Verdict::undecided);
+  EXPECT_EQ(verdict_at(std::numeric_limits<double>::infinity()), Verdict::refuted);
+  EXPECT_EQ(ExactCheck({}).finding("nothing").verdict, Verdict::undecided);
+}
+
+TEST(ExactCheck, BoundsHaveASide) {
+  const auto verdict_of = [](double found, double low, double high) {
+    ExactCheck check({});
+    check.at_least(found, low, "from below");
+    check.at_most(found, high, "from above");
+    return check.finding("a number").verdict;
+  };
+  EXPECT_EQ(verdict_of(1.0, 1.0, 1.0), Verdict::proven);
+  EXPECT_EQ(verdict_of(1.0, -2.0, 3.0), Verdict::proven);
+  EXPECT_EQ(verdict_of(1.0, 1.1, 3.0), Verdict::refuted);
+  EXPECT_EQ(verdict_of(1.0, -2.0, 0.9), Verdict::refuted);
+}
+
+Moments numbers_about(double mean, int count) {
+  Moments moments;
+  for (int i = 0; i < count; ++i) moments.add(mean + (i % 2 == 0 ? 1.0 : -1.0));
+  return moments;
+}
+
+TEST(JudgeMeans, DecidesOutsideInsideOrNeither) {
+  const auto verdict_of = [](double mean, int count) {
+    const std::vector<MeanWithin> family{{"a", numbers_about(0.0, 10000), 0.1},
+                                         {"b", numbers_about(mean, count), 0.1}};
+    return judge_means(family, 0.1);
+  };
+  EXPECT_EQ(verdict_of(0.0, 10000).verdict, Verdict::equivalent);
+  EXPECT_EQ(verdict_of(0.3, 10000).verdict, Verdict::refuted);
+  EXPECT_EQ(verdict_of(-0.3, 10000).verdict, Verdict::refuted);
+  EXPECT_EQ(verdict_of(0.1, 10000).verdict, Verdict::undecided);
+  EXPECT_EQ(verdict_of(0.0, 100).verdict, Verdict::undecided);
+  EXPECT_THAT(verdict_of(0.0, 100).evidence, HasSubstr("replicates are needed"));
+  EXPECT_EQ(judge_means({}, 0.1).verdict, Verdict::undecided);
+}
+
+// Two standard errors beyond the margin are a finding alone and nothing among a hundred.
+TEST(JudgeMeans, CorrectsForTheSizeOfTheFamily) {
+  const double beyond = 0.1 + 2.2 / std::sqrt(10000.0);
+  std::vector<MeanWithin> family{{"beyond", numbers_about(beyond, 10000), 0.1}};
+  EXPECT_EQ(judge_means(family, 0.1).verdict, Verdict::refuted);
+  for (int i = 0; i < 99; ++i) family.push_back({"still", numbers_about(0.0, 10000), 0.1});
+  EXPECT_EQ(judge_means(family, 0.1).verdict, Verdict::undecided);
+}
+
+TEST(JudgeMeans, NumbersThatDoNotVaryAreKnownExactly) {
+  Moments still;
+  for (int i = 0; i < 3; ++i) still.add(0.05);
+  const MeanWithin inside{"still", still, 0.1}, outside{"still", still, 0.01};
+  EXPECT_EQ(judge_means({&inside, 1}, 0.1).verdict, Verdict::proven);
+  EXPECT_EQ(judge_means({&outside, 1}, 0.01).verdict, Verdict::refuted);
+}
+
+// Clopper and Pearson: with no hits the bound is 1 − α^(1/n).
+TEST(JudgeMeans, TheLargestProbabilityOfNoHitsIsClopperAndPearsons) {
+  EXPECT_NEAR(largest_probability(0, 200), 1.0 - std::pow(0.05, 1.0 / 200.0), 1e-12);
+  EXPECT_GT(largest_probability(3, 200), largest_probability(2, 200));
+}
+
+TEST(ClaimNumerics, GaussHermiteIsExactForPolynomialsAndExponentials) {
+  for (const int n : {1, 2, 5, 40, 120}) {
+    const NormalQuadrature rule = gauss_hermite(n);
+    double moment = 1.0;
+    for (int k = 0; k <= std::min(n - 1, 12); ++k) {  // E g^{2k} = (2k − 1)!!
+      EXPECT_NEAR(rule.weights.dot(rule.nodes.array().pow(2 * k).matrix()) / moment, 1.0, 1e-11)
+          << n << " " << k;
+      moment *= 2 * k + 1;
+    }
+  }
+  const NormalQuadrature rule = gauss_hermite(72), trapezoid = normal_trapezoid();
+  for (const double a : {0.5, 2.0, 5.0}) {
+    EXPECT_NEAR(rule.weights.dot((a * rule.nodes).array().exp().matrix()) / std::exp(0.5 * a * a), 1.0,
+                1e-12);
+    EXPECT_NEAR(trapezoid.weights.dot((a * trapezoid.nodes).array().exp().matrix()) / std::exp(0.5 * a * a),
+                1.0, 1e-12);
+  }
+}
+
+// ∫ φ(x)/(1 + x²) dx = √(π/2) e^{1/2} erfc(1/√2): poles at ±i, where Gauss–Hermite needs hundreds of nodes.
+TEST(ClaimNumerics, TheTrapezoidRuleBearsPoles) {
+  const NormalQuadrature rule = normal_trapezoid();
+  const double found = rule.weights.dot((1.0 + rule.nodes.array().square()).inverse().matrix());
+  const double exact =
+      std::sqrt(0.5 * std::numbers::pi) * std::exp(0.5) * std::erfc(1.0 / std::numbers::sqrt2);
+  EXPECT_NEAR(found, exact, 1e-14);
+}
+
+Finding judged(const char* name, Index draws, double margin, std::uint32_t replicates) {
+  const AttentionProblem problem = house_problem(71, {.spread = 1.0});
+  const auto estimator = make_estimator(name);
+  const UnbiasednessClaim claim{*estimator, problem, draws, margin, 3};
+  std::vector<Moments> errors = error_moments(claim, 0, replicates / 2);
+  const auto rest = error_moments(claim, replicates / 2, replicates - replicates / 2);
+  for (std::size_t i = 0; i < errors.size(); ++i) errors[i].merge(rest[i]);
+  return judge_unbiasedness(claim, errors);
+}
+
+TEST(Unbiasedness, TellsTheUnbiasedFromTheBiased) {
+  EXPECT_EQ(judged("ra", 16, 0.1, 3000).verdict, Verdict::equivalent);
+  EXPECT_EQ(judged("performer", 2, 0.05, 6000).verdict, Verdict::refuted);
+  EXPECT_EQ(judged("exact", 1, 0.01, 10).verdict, Verdict::proven);
+  EXPECT_EQ(judged("zero", 1, 0.01, 10).verdict, Verdict::refuted);
+  EXPECT_EQ(judged("ra", 1, 0.01, 20).verdict, Verdict::undecided);
+}
+
+TEST(Unbiasedness, HasNothingToSayWhereThereIsNoMean) {
+  const Finding finding = judged("rfa", 16, 0.1, 100);
+  EXPECT_EQ(finding.verdict, Verdict::undecided);
+  EXPECT_THAT(finding.evidence, HasSubstr("no-moment"));
+}
+
+}  // namespace
+}  // namespace attngap
