@@ -61,12 +61,28 @@ Matrix ra_direction(const AttentionProblem& problem, const Vector& pi, Index n,
          proposal_noise(address, {n, n + 1}, problem.head_dim());
 }
 
-LineRatio::LineRatio(const AttentionProblem& problem) {
+LineRatio::LineRatio(const AttentionProblem& problem, double proposal_mean) {
   const NormalGrid grid = normal_grid(normal_trapezoid(), 1);
+  const Matrix W = grid.points.array() + proposal_mean;
   Snis snis(problem);
   weights_ = grid.weights;
-  h_ = snis.importance(0, grid.points);
-  g_ = h_.cwiseProduct(snis.integrand(grid.points).col(0));
+  const Vector log_ratio = (proposal_mean * W.col(0).array()) - 0.5 * proposal_mean * proposal_mean;
+  h_ = snis.importance(0, W).array() * (-log_ratio.array()).exp();
+  g_ = h_.cwiseProduct(snis.integrand(W).col(0));
+}
+
+double LineRatio::limit_of_scaled_bias(double exact) const {
+  std::vector<double> table;
+  for (int S = 128; S <= 4096; S *= 2) {
+    table.push_back(S * (mean(S) - exact));
+    double factor = 1.0;
+    for (auto j = static_cast<std::ptrdiff_t>(table.size()) - 2; j >= 0; --j) {
+      factor *= 2.0;
+      const auto at = static_cast<std::size_t>(j);
+      table[at] = (factor * table[at + 1] - table[at]) / (factor - 1.0);
+    }
+  }
+  return table.front();
 }
 
 double LineRatio::mean(int S) const {
@@ -84,6 +100,13 @@ double LineRatio::mean(int S) const {
     sum += step * t * power * (weights_.array() * g_.array() * kept).sum();
   }
   return S * sum;
+}
+
+AttentionProblem mild_line(const ClaimSettings& settings, std::uint32_t which, const ProblemShape& shape) {
+  AttentionProblem problem = random_problem(settings, which, shape);
+  problem.Q *= 0.4 / problem.Q.cwiseAbs().maxCoeff();
+  problem.K *= 0.6 / problem.K.cwiseAbs().maxCoeff();
+  return problem;
 }
 
 double TrigonometricLine::numerator(double w) const {

@@ -33,19 +33,27 @@ Matrix one_output(const AttentionEstimator& estimator, const AttentionProblem& p
 /// The direction of Randomized Attention's first draw for query n with weights π_n, 1×d, from its streams.
 Matrix ra_direction(const AttentionProblem& problem, const Vector& pi, Index n, const StreamAddress& address);
 
-/// The ratio of S positive features in one dimension, whose mean is a double integral for every S:
+/// The ratio of S positive features in one dimension, directions w ~ N(μ, 1) and h = W N(w; 0, 1)/N(w; μ, 1),
+/// g = h f; μ = 0 is RFA, another one LARA with one proposal. Its mean is a double integral for every S:
 ///
 ///   E[Σ g_s/Σ h_s] = S ∫_0^∞ E[g e^{−th}] (E e^{−th})^{S−1} dt,   t = e^u
 ///
 /// The trapezoid rule in u is used: the integrand falls at both ends. p = 1, query 0.
 class LineRatio {
  public:
-  explicit LineRatio(const AttentionProblem& problem);
+  explicit LineRatio(const AttentionProblem& problem, double proposal_mean = 0.0);
   double mean(int S) const;
+
+  /// S·(mean(S) − exact) extrapolated to S = ∞ from S = 128, 256, …, 4096 by Richardson's scheme in 1/S.
+  double limit_of_scaled_bias(double exact) const;
 
  private:
   Vector weights_, g_, h_;
 };
+
+/// A random problem of `shape` in one dimension with |q| ≤ 0.4 and |k| ≤ 0.6: the series of a bias in 1/S is
+/// asymptotic, and its first terms are small enough there.
+AttentionProblem mild_line(const ClaimSettings& settings, std::uint32_t which, const ProblemShape& shape);
 
 /// One trigonometric direction in one dimension, query 0, p = 1: numerator and denominator as functions of w.
 class TrigonometricLine {

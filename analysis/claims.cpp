@@ -13,9 +13,9 @@ namespace {
 const std::vector<Claim>& table() {
   static const std::vector<Claim> rows = [] {
     std::vector<Claim> all;
-    for (const auto family :
-         {feature_claims(), concentration_claims(), attention_claims(), control_variate_claims(),
-          maclaurin_claims(), macformer_claims(), sketch_claims(), elementwise_claims()})
+    for (const auto family : {feature_claims(), concentration_claims(), attention_claims(), lara_claims(),
+                              control_variate_claims(), maclaurin_claims(), macformer_claims(),
+                              sketch_claims(), elementwise_claims()})
       all.insert(all.end(), family.begin(), family.end());
     return all;
   }();
