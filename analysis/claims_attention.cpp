@@ -131,8 +131,8 @@ Finding simulated(const ClaimSettings& settings, const char* estimator, const Pr
                   Index draws, double margin, std::uint32_t replicates) {
   const AttentionProblem problem = random_problem(settings, 150, shape);
   const auto made = make_estimator(estimator);
-  const UnbiasednessClaim claim{*made, problem, draws, margin, settings.seed};
-  return judge_unbiasedness(claim, error_moments(claim, 0, replicates));
+  const UnbiasednessStudy study({*made, problem, draws, margin, settings.seed});
+  return study.judge(study.errors(0, replicates));
 }
 
 Finding ra_in_simulation(const ClaimSettings& settings) {

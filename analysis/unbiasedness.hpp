@@ -5,6 +5,7 @@
 #include "estimators/attention_estimator.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -25,12 +26,27 @@ struct UnbiasednessClaim {
   std::optional<Index> query = {};  ///< this one alone; the proposals of some estimators still see all
 };
 
-/// Moments of the error of every output element, row by row, over replicates first … first+count−1. Those of
-/// disjoint ranges can be merged; an estimator that is not random counts as one replicate whatever is asked.
-std::vector<Moments> error_moments(const UnbiasednessClaim& claim, std::uint32_t first, std::uint32_t count);
+/// Such a claim with all that its judgement prepares once. Estimator and problem must outlive it.
+class UnbiasednessStudy {
+ public:
+  explicit UnbiasednessStudy(const UnbiasednessClaim& claim);
 
-/// The verdict from the merged moments, by judge_means: PROVEN or REFUTED for an estimator that is not
-/// random, UNDECIDED with the reason `no-moment` where the estimator has no mean to speak of.
-Finding judge_unbiasedness(const UnbiasednessClaim& claim, const std::vector<Moments>& errors);
+  /// Moments of the error of every output element under the claim, row by row, over replicates first …
+  /// first+count−1. Those of disjoint ranges can be merged. An estimator that is not random has one
+  /// replicate.
+  std::vector<Moments> errors(std::uint32_t first, std::uint32_t count) const;
+
+  /// The verdict from the merged moments, by judge_means: PROVEN or REFUTED for an estimator that is not
+  /// random, UNDECIDED with the reason `no-moment` where the estimator has no mean to speak of.
+  Finding judge(const std::vector<Moments>& errors) const;
+
+ private:
+  Index first_query() const { return claim_.query.value_or(0); }
+  Index query_count() const { return claim_.query ? 1 : exact_.rows(); }
+
+  UnbiasednessClaim claim_;
+  Matrix exact_;
+  std::unique_ptr<SamplerPlan> plan_;
+};
 
 }  // namespace attngap

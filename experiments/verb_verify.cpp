@@ -3,6 +3,7 @@
 #include "estimators/error.hpp"
 #include "estimators/estimator_table.hpp"
 #include "experiments/data_source.hpp"
+#include "experiments/memory_need.hpp"
 #include "experiments/verb.hpp"
 #include "experiments/verb_options.hpp"
 
@@ -97,17 +98,22 @@ std::vector<Judged> judge_registry(const VerbOptions& options) {
   return judged;
 }
 
-// Replicates in fixed blocks, merged in their order: the same numbers on any number of threads.
-std::vector<Moments> all_error_moments(const UnbiasednessClaim& claim, std::uint32_t replicates) {
+// Replicates in fixed blocks, merged in their order: the same numbers on any number of threads. A few blocks
+// at a time, so that memory does not grow with their number.
+std::vector<Moments> all_errors(const UnbiasednessStudy& study, std::uint32_t replicates) {
   constexpr std::uint32_t kBlock = 64;
-  std::vector<std::vector<Moments>> blocks((replicates + kBlock - 1) / kBlock);
-  tbb::parallel_for(std::size_t{0}, blocks.size(), [&](std::size_t b) {
-    const auto first = static_cast<std::uint32_t>(b) * kBlock;
-    blocks[b] = error_moments(claim, first, std::min(kBlock, replicates - first));
-  });
-  std::vector<Moments> merged = std::move(blocks.front());
-  for (std::size_t b = 1; b < blocks.size(); ++b)
-    for (std::size_t i = 0; i < merged.size(); ++i) merged[i].merge(blocks[b][i]);
+  constexpr std::size_t kAtATime = 32;
+  const std::size_t blocks = (std::size_t{replicates} + kBlock - 1) / kBlock;
+  std::vector<Moments> merged = study.errors(0, 0);
+  for (std::size_t from = 0; from < blocks; from += kAtATime) {
+    std::vector<std::vector<Moments>> some(std::min(kAtATime, blocks - from));
+    tbb::parallel_for(std::size_t{0}, some.size(), [&](std::size_t b) {
+      const auto first = static_cast<std::uint32_t>((from + b) * kBlock);
+      some[b] = study.errors(first, std::min(kBlock, replicates - first));
+    });
+    for (const auto& block : some)
+      for (std::size_t i = 0; i < merged.size(); ++i) merged[i].merge(block[i]);
+  }
   return merged;
 }
 
@@ -132,6 +138,8 @@ Judged judge_own(const VerbOptions& options) {
   const auto estimator = make_estimator(options.estimator(options.text("estimator")));
   const AttentionProblem& problem = dataset.problem;
   estimator->check(problem);
+  require_memory(direction_bytes(options.features().back(), problem.head_dim(), options.threads()),
+                 fmt::format("--features: {} directions", options.features().back()), "use a smaller m");
   const long long replicates = parse_count("--replicates", options.text("replicates"), 2);
   require(replicates <= 0xffffffffLL, "--replicates = {}, must be below 2^32", replicates);
   const UnbiasednessClaim claim{*estimator, problem,        options.features().back(),
@@ -149,9 +157,10 @@ Judged judge_own(const VerbOptions& options) {
                                   problem.queries(), problem.keys());
   judged.method = "two one-sided t tests an element, Holm-corrected at 5 %";
   judged.tags = "own";
-  judged.finding = judge_unbiasedness(
-      claim, estimator->has_moments() ? all_error_moments(claim, static_cast<std::uint32_t>(replicates))
-                                      : std::vector<Moments>{});
+  const UnbiasednessStudy study(claim);
+  judged.finding =
+      study.judge(estimator->has_moments() ? all_errors(study, static_cast<std::uint32_t>(replicates))
+                                           : std::vector<Moments>{});
   judged.seconds = seconds_since(start);
   return judged;
 }

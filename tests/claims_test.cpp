@@ -220,11 +220,11 @@ TEST(ClaimNumerics, TheTrapezoidRuleBearsPoles) {
 Finding judged(const char* name, Index draws, double margin, std::uint32_t replicates) {
   const AttentionProblem problem = house_problem(71, {.spread = 1.0});
   const auto estimator = make_estimator(name);
-  const UnbiasednessClaim claim{*estimator, problem, draws, margin, 3};
-  std::vector<Moments> errors = error_moments(claim, 0, replicates / 2);
-  const auto rest = error_moments(claim, replicates / 2, replicates - replicates / 2);
+  const UnbiasednessStudy study({*estimator, problem, draws, margin, 3});
+  std::vector<Moments> errors = study.errors(0, replicates / 2);
+  const auto rest = study.errors(replicates / 2, replicates - replicates / 2);
   for (std::size_t i = 0; i < errors.size(); ++i) errors[i].merge(rest[i]);
-  return judge_unbiasedness(claim, errors);
+  return study.judge(errors);
 }
 
 TEST(Unbiasedness, TellsTheUnbiasedFromTheBiased) {
