@@ -102,7 +102,7 @@ Finding judge_means(std::span<const MeanWithin> family, double margin, double al
     const MeanTest test = test_mean(mean);
     within.push_back(test.p_within);
     outside.push_back(test.p_outside);
-    varies = varies || mean.errors.standard_error_of_mean() != 0.0;
+    varies = varies || !mean.exact;
   }
   if (family.empty()) return {Verdict::undecided, margin, "nothing was measured"};
   within = holm_adjusted(within);

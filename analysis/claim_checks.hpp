@@ -54,12 +54,13 @@ struct MeanWithin {
   std::string instance;
   Moments errors;
   double margin = 0.0;
+  bool exact = false;  ///< the number cannot vary, so that it is known and not merely sampled
 };
 
 /// Verdict on a family of means by two one-sided t tests each (Schuirmann 1987), Holm-corrected over the
 /// family at level α: EQUIVALENT(`margin`) when every mean is within its margin, REFUTED when some mean is
-/// outside of it, else UNDECIDED with the number of replicates that would decide the closest one. Numbers
-/// that do not vary are known exactly: then the verdict is PROVEN or REFUTED.
+/// outside of it, else UNDECIDED with the number of replicates that would decide the closest one. A family
+/// that is known exactly is PROVEN or REFUTED.
 Finding judge_means(std::span<const MeanWithin> family, double margin, double alpha = 0.05);
 
 /// The upper end of Clopper and Pearson's one-sided 1 − α interval of a probability.

@@ -52,7 +52,7 @@ Finding UnbiasednessStudy::judge(const std::vector<Moments>& errors) const {
       Moments moments = errors[static_cast<std::size_t>(row * exact_.cols() + c)];
       if (!claim_.estimator.random()) moments.merge(Moments(moments));  // the same number twice: no variance
       family.push_back({fmt::format("query {}, channel {} (exact {:.4g})", i, c, exact_(i, c)), moments,
-                        std::max(claim_.margin * size, kSmallestMargin)});
+                        std::max(claim_.margin * size, kSmallestMargin), !claim_.estimator.random()});
     }
   return judge_means(family, claim_.margin);
 }

@@ -175,12 +175,14 @@ TEST(JudgeMeans, CorrectsForTheSizeOfTheFamily) {
   EXPECT_EQ(judge_means(family, 0.1).verdict, Verdict::undecided);
 }
 
-TEST(JudgeMeans, NumbersThatDoNotVaryAreKnownExactly) {
+TEST(JudgeMeans, ProvesOnlyWhatCannotVary) {
   Moments still;
   for (int i = 0; i < 3; ++i) still.add(0.05);
-  const MeanWithin inside{"still", still, 0.1}, outside{"still", still, 0.01};
+  const MeanWithin inside{"known", still, 0.1, true}, outside{"known", still, 0.01, true};
   EXPECT_EQ(judge_means({&inside, 1}, 0.1).verdict, Verdict::proven);
   EXPECT_EQ(judge_means({&outside, 1}, 0.01).verdict, Verdict::refuted);
+  const MeanWithin sampled{"sampled", still, 0.1};
+  EXPECT_EQ(judge_means({&sampled, 1}, 0.1).verdict, Verdict::equivalent);
 }
 
 // Clopper and Pearson: with no hits the bound is 1 − α^(1/n).
