@@ -20,7 +20,7 @@ std::string shown(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (!value.is_array()) return value.dump();
   std::string list;
-  for (const Json& entry : value) list += (list.empty() ? "" : " ") + shown(entry);
+  for (const Json& entry : value) list += fmt::format("{}{}", list.empty() ? "" : " ", shown(entry));
   return list;
 }
 

@@ -32,7 +32,8 @@ class Table {
       rows_.push_back(std::move(row));
       return;
     }
-    for (std::size_t i = 0; i < fields.size(); ++i) text_ += (i > 0 ? "," : "") + csv_text(fields[i]);
+    for (std::size_t i = 0; i < fields.size(); ++i)
+      text_ += fmt::format("{}{}", i > 0 ? "," : "", csv_text(fields[i]));
     text_ += '\n';
   }
 

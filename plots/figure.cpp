@@ -120,8 +120,8 @@ WrittenFigure write_figure(const Figure& figure, const std::filesystem::path& di
   if (gnuplot && !formats.empty()) {
     try {
       run_gnuplot(*gnuplot, scratch.path(), name + ".gp");
-    } catch (const std::runtime_error& error) {
-      failure = error.what();
+    } catch (const std::runtime_error& failed) {
+      failure = failed.what();
     }
   }
   // The data and the script are worth having even where the images failed: they show what went wrong.

@@ -45,7 +45,9 @@ TEST_P(EveryClaim, HasTheVerdictTheRegistryExpects) {
   const Finding finding = GetParam()->judge({});
   EXPECT_EQ(verdict_name(finding.verdict), verdict_name(GetParam()->expected)) << finding.evidence;
   EXPECT_TRUE(finding.evidence.find_first_of("0123456789") != std::string::npos) << "evidence has no number";
-  if (finding.verdict == Verdict::equivalent) EXPECT_GT(finding.margin, 0.0);
+  if (finding.verdict == Verdict::equivalent) {
+    EXPECT_GT(finding.margin, 0.0);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Registry, EveryClaim,
@@ -110,7 +112,9 @@ TEST(Claims, AreDescribedInFullAndOnce) {
     EXPECT_EQ(claim.expected == Verdict::equivalent,
               has_tag(claim, "simulation") && claim.expected != Verdict::refuted)
         << claim.name << ": a simulation proves nothing, and nothing else is a matter of a margin";
-    if (has_tag(claim, "identity")) EXPECT_EQ(claim.expected, Verdict::proven) << claim.name;
+    if (has_tag(claim, "identity")) {
+      EXPECT_EQ(claim.expected, Verdict::proven) << claim.name;
+    }
   }
   EXPECT_THROW(claim_named("kernel-unbiase"), BadInput);
   EXPECT_FALSE(has_tag(claim_named("kernel-unbiased"), "feature"));

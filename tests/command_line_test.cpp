@@ -319,7 +319,9 @@ TEST_F(CommandLine, NumbersBeyondADoubleAreNotPrintedInFull) {
   write_npz(path("huge.npz"), arrays);
   for (const std::string scale : {"1", "1e-300"}) {
     const std::string said = output({"data", "huge.npz:scale=" + scale});
-    if (scale == "1") EXPECT_THAT(said, HasSubstr("|q+k|^2 is beyond the range of a double"));
+    if (scale == "1") {
+      EXPECT_THAT(said, HasSubstr("|q+k|^2 is beyond the range of a double"));
+    }
     for (const std::string nonsense : {"nan", "inf", "00000000"}) EXPECT_THAT(said, Not(HasSubstr(nonsense)));
     for (const std::string& line : lines_of(said)) EXPECT_LT(line.size(), 250U) << line;
   }
@@ -327,7 +329,9 @@ TEST_F(CommandLine, NumbersBeyondADoubleAreNotPrintedInFull) {
 
 TEST_F(CommandLine, ListsKeepTheirColumnsApart) {
   for (const std::string& line : lines_of(output({"list"})))
-    if (line.starts_with("  ")) EXPECT_THAT(line.substr(2), HasSubstr("  ")) << line;
+    if (line.starts_with("  ")) {
+      EXPECT_THAT(line.substr(2), HasSubstr("  ")) << line;
+    }
   for (const std::string family : {"metrics", "estimators", "data"})
     for (std::string line : lines_of(output({"list", family, "--markdown"}))) {
       for (auto bar = line.find("\\|"); bar != std::string::npos; bar = line.find("\\|")) line.erase(bar, 2);

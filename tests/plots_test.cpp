@@ -45,7 +45,7 @@ TEST(GapFigure, DrawsPredictionsWhereTheyAreValidAsThinDashesOutsideTheLegend) {
   const auto& panel = figure.panels[1];
   ASSERT_THAT(panel.series, SizeIs(2));  // measured and predicted performer; nothing of rfa
   EXPECT_EQ(panel.series[1].label, "performer (predicted)");
-  EXPECT_TRUE(panel.series[1].predicted);
+  EXPECT_EQ(panel.series[1].look, Look::dashes);
   EXPECT_EQ(panel.series[1].style, panel.series[0].style);
   EXPECT_THAT(panel.series[1].x, ElementsAre(64, 128));
   EXPECT_THAT(panel.series[1].y, ElementsAre(4.0 / 64, 4.0 / 128));

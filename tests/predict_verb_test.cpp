@@ -91,8 +91,12 @@ TEST_F(PredictVerb, SaysWhatHasNoClosedFormAndPredictsNothingForIt) {
     EXPECT_EQ(row.at("condition"), "no-closed-form");
     EXPECT_EQ(row.at("valid"), false);
     EXPECT_TRUE(row.at("variance").is_null() && row.at("ew2").is_null());
-    if (row.at("estimator") == "ra") EXPECT_EQ(row.at("bias_norm"), 0.0);  // its mean is the target
-    if (row.at("estimator") != "ra") EXPECT_TRUE(row.at("bias_norm").is_null());
+    if (row.at("estimator") == "ra") {
+      EXPECT_EQ(row.at("bias_norm"), 0.0);  // its mean is the target
+    }
+    if (row.at("estimator") != "ra") {
+      EXPECT_TRUE(row.at("bias_norm").is_null());
+    }
   }
 }
 

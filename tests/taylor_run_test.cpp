@@ -142,8 +142,9 @@ TEST_F(TaylorRun, WithoutDataItIsTheClosedFormsOnEveryRange) {
     if (row.metric == "taylor_error") {
       EXPECT_EQ(row.value, taylor_remainder(degree, radius));
     }
-    if (row.metric == "total_variation_bound" && row.status == "ok")
+    if (row.metric == "total_variation_bound" && row.status == "ok") {
       EXPECT_EQ(row.value, truncation_certificate(degree, -radius, radius).total_variation);
+    }
   }
 }
 
