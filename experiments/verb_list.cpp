@@ -153,13 +153,6 @@ void print_family(const Family& family) {
   }
 }
 
-// A bar would end a cell.
-std::string cell(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) escaped += c == '|' ? std::string("\\|") : std::string(1, c);
-  return escaped;
-}
-
 // A table of the README; a test holds it against this.
 void print_markdown(const Family& family) {
   fmt::print("| name | what it is | keys (default) | source |\n| --- | --- | --- | --- |\n");
@@ -167,8 +160,8 @@ void print_markdown(const Family& family) {
     std::string keys;
     for (const KeyHelp& key : entry.keys)
       keys += fmt::format("{}`{}` ({})", keys.empty() ? "" : ", ", key.key, key.default_value);
-    fmt::print("| `{}` | {} | {} | {} |\n", cell(entry.name), cell(entry.meaning), cell(keys),
-               cell(entry.source));
+    fmt::print("| `{}` | {} | {} | {} |\n", markdown_cell(entry.name), markdown_cell(entry.meaning),
+               markdown_cell(keys), markdown_cell(entry.source));
   }
 }
 

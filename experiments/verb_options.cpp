@@ -271,6 +271,12 @@ void require_other_file(const std::filesystem::path& out, const std::filesystem:
           input.string());
 }
 
+std::string markdown_cell(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) escaped += c == '|' ? std::string("\\|") : std::string(1, c);
+  return escaped;
+}
+
 std::vector<std::string> split_at_commas(const std::string& text) {
   std::vector<std::string> pieces;
   for (std::size_t begin = 0; begin <= text.size();) {

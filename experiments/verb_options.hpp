@@ -66,6 +66,9 @@ class VerbOptions {
 /// writing would destroy.
 void require_other_file(const std::filesystem::path& out, const std::filesystem::path& input);
 
+/// A text as it stands in a cell of a Markdown table, where a bar would end it.
+std::string markdown_cell(std::string_view text);
+
 /// Splits at commas; an empty piece is kept.
 std::vector<std::string> split_at_commas(const std::string& text);
 

@@ -180,19 +180,15 @@ void print_table(const std::vector<Judged>& all) {
   }
 }
 
-std::string cell(std::string text) {
-  for (std::size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) text.insert(at, "\\");
-  return text;
-}
-
 void print_markdown(const std::vector<Judged>& all) {
   fmt::print(
       "| claim | statement | source | method | verdict | evidence | seconds |\n"
       "| --- | --- | --- | --- | --- | --- | --- |\n");
   for (const Judged& one : all)
-    fmt::print("| `{}` | {}: {} | {} | {} | {} | {} | {:.2f} |\n", one.name, cell(one.statement),
-               cell(one.formula), cell(one.source), cell(one.method), verdict_of(one),
-               cell(one.finding ? one.finding->evidence : "the budget was used up"), one.seconds);
+    fmt::print("| `{}` | {}: {} | {} | {} | {} | {} | {:.2f} |\n", one.name, markdown_cell(one.statement),
+               markdown_cell(one.formula), markdown_cell(one.source), markdown_cell(one.method),
+               verdict_of(one), markdown_cell(one.finding ? one.finding->evidence : "the budget was used up"),
+               one.seconds);
 }
 
 void print_json(const std::vector<Judged>& all) {

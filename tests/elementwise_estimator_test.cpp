@@ -2,9 +2,9 @@
 #include "estimators/error.hpp"
 #include "estimators/estimator_table.hpp"
 #include "estimators/truncation_certificate.hpp"
+#include "tests/house_problem.hpp"
 
 #include <functional>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -19,11 +19,7 @@ using testing::HasSubstr;
 using Row = Eigen::RowVectorXd;
 
 Matrix normal_matrix(Index rows, Index cols, double deviation, std::uint64_t seed) {
-  std::mt19937_64 random(seed);
-  std::normal_distribution<double> normal(0.0, deviation);
-  Matrix matrix(rows, cols);
-  for (Index i = 0; i < matrix.size(); ++i) matrix.data()[i] = normal(random);
-  return matrix;
+  return testing_tools::normal_matrix(seed, 0, rows, cols, deviation);
 }
 
 // 3 queries, 7 keys, 5 channels, or as many queries as keys under the causal mask. The scale is there to be

@@ -1,11 +1,11 @@
 #include "estimators/elementwise.hpp"
 
 #include "estimators/truncation_certificate.hpp"
+#include "tests/house_problem.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <random>
 #include <vector>
 
 #include <boost/multiprecision/cpp_bin_float.hpp>
@@ -18,11 +18,7 @@ using Exact = boost::multiprecision::cpp_bin_float_100;
 using Row = Eigen::RowVectorXd;
 
 Matrix normal_matrix(Index rows, Index cols, double deviation, std::uint64_t seed) {
-  std::mt19937_64 random(seed);
-  std::normal_distribution<double> normal(0.0, deviation);
-  Matrix matrix(rows, cols);
-  for (Index i = 0; i < matrix.size(); ++i) matrix.data()[i] = normal(random);
-  return matrix;
+  return testing_tools::normal_matrix(seed, 0, rows, cols, deviation);
 }
 
 // 3 queries, 7 keys, 5 channels, or as many queries as keys under the causal mask. The scale is there to be

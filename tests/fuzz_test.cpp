@@ -6,6 +6,7 @@
 #include "estimators/estimator_table.hpp"
 #include "experiments/run_store.hpp"
 #include "experiments/synthetic.hpp"
+#include "tests/stream_words.hpp"
 
 #include <csignal>
 #include <random>
@@ -140,7 +141,7 @@ class Fuzz : public CommandLineTest {
     EXPECT_TRUE(says || lines == (finished.exit_code == 2 && !words.empty() ? 1 : 0)) << what;
   }
 
-  std::mt19937 random_{20240607};
+  testing_tools::StreamWords random_{20240607};
 };
 
 TEST_F(Fuzz, EstimatorsAreMadeOrRefused) {

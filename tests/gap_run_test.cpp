@@ -2,6 +2,7 @@
 // and interruption.
 
 #include "gap_run_support.hpp"
+#include "tests/stream_words.hpp"
 
 #include <cmath>
 #include <csignal>
@@ -77,7 +78,7 @@ TEST_F(GapRun, ResultsDoNotDependOnWhereTheHeapPutsThem) {
 
 TEST_F(GapRun, AKilledRunResumesToTheSameBytes) {
   const std::string whole = results("whole", kLong);
-  std::mt19937 random(20240607);
+  testing_tools::StreamWords random(20240607);
   std::size_t blocks = 0;
   for (int kill = 0; kill < 3; ++kill) {
     blocks += 1 + random() % 4;  // at most 12 of the 16

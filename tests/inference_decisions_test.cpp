@@ -1,5 +1,6 @@
 #include "analysis/decisions.hpp"
 #include "estimators/error.hpp"
+#include "tests/stream_words.hpp"
 
 #include <cmath>
 #include <limits>
@@ -14,7 +15,7 @@ namespace {
 using testing::DoubleNear;
 using testing::ElementsAre;
 
-Moments normal_draws(std::mt19937_64& random, int count, double mean) {
+Moments normal_draws(testing_tools::StreamWords& random, int count, double mean) {
   std::normal_distribution<double> normal(mean, 1.0);
   Moments moments;
   for (int i = 0; i < count; ++i) moments.add(normal(random));
@@ -32,7 +33,7 @@ TEST(Holm, AdjustsAWorkedExample) {
 }
 
 TEST(Holm, KeepsTheChanceOfAnyFalseRejection) {
-  std::mt19937_64 random(51);
+  testing_tools::StreamWords random(51);
   std::uniform_real_distribution<double> uniform(0, 1);
   constexpr int kTrials = 20000;
   int adjusted = 0, unadjusted = 0;
@@ -56,7 +57,7 @@ TEST(Holm, KeepsTheChanceOfAnyFalseRejection) {
 }
 
 TEST(EquivalenceTest, ErrsAtItsLevelOnTheMarginAndDecidesAwayFromIt) {
-  std::mt19937_64 random(52);
+  testing_tools::StreamWords random(52);
   constexpr int kTrials = 4000;
   int on_margin = 0, inside = 0, outside = 0;
   for (int trial = 0; trial < kTrials; ++trial) {
@@ -70,7 +71,7 @@ TEST(EquivalenceTest, ErrsAtItsLevelOnTheMarginAndDecidesAwayFromIt) {
 }
 
 TEST(EquivalenceTest, SaysHowManyReplicatesWouldDecide) {
-  std::mt19937_64 random(53);
+  testing_tools::StreamWords random(53);
   const EquivalenceVerdict few = equivalence_test(normal_draws(random, 10, 0.0), 0.1);
   ASSERT_EQ(few.verdict, Equivalence::undecided);
   EXPECT_GT(few.replicates_needed, 100);
@@ -95,7 +96,7 @@ TEST(EquivalenceTest, SaysHowManyReplicatesWouldDecide) {
 
 // 60 looks, every 50 draws from 50 to 3000.
 TEST(ConfidenceSequence, MissesUnderSixtyLooksNoMoreOftenThanItSays) {
-  std::mt19937_64 random(54);
+  testing_tools::StreamWords random(54);
   std::exponential_distribution<double> exponential(1.0);
   constexpr int kTrials = 2000;
   int sequence = 0, interval = 0;
@@ -117,7 +118,7 @@ TEST(ConfidenceSequence, MissesUnderSixtyLooksNoMoreOftenThanItSays) {
 }
 
 TEST(ConfidenceSequence, IsTheFormulaAndNarrowestNearWhereItIsTuned) {
-  std::mt19937_64 random(55);
+  testing_tools::StreamWords random(55);
   const Moments moments = normal_draws(random, 400, 2.0);
   const auto width = [&](double tuned) {
     const Estimated e = confidence_sequence(moments, 0.05, tuned);

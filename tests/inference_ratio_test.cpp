@@ -1,5 +1,6 @@
 #include "analysis/ratio_inference.hpp"
 #include "estimators/error.hpp"
+#include "tests/stream_words.hpp"
 
 #include <cmath>
 #include <random>
@@ -15,7 +16,7 @@ struct Pairs {
 };
 
 // Normal pairs of correlation 0.6 with E y / E x = 1.5.
-Pairs draw(std::mt19937_64& random, int count, double mean_x) {
+Pairs draw(testing_tools::StreamWords& random, int count, double mean_x) {
   std::normal_distribution<double> normal;
   Pairs pairs;
   for (int i = 0; i < count; ++i) {
@@ -31,7 +32,7 @@ bool covers(const Estimated& e, double truth) {
 }
 
 TEST(RatioInference, IntervalsCoverTheTruthInNinetyFivePercent) {
-  std::mt19937_64 random(61);
+  testing_tools::StreamWords random(61);
   constexpr int kTrials = 4000;
   int delta = 0, jackknife = 0, fieller = 0, narrow = 0;
   for (int trial = 0; trial < kTrials; ++trial) {
@@ -52,7 +53,7 @@ TEST(RatioInference, IntervalsCoverTheTruthInNinetyFivePercent) {
 }
 
 TEST(RatioInference, FiellerCoversWhereTheDenominatorIsNearZeroBySayingSo) {
-  std::mt19937_64 random(62);
+  testing_tools::StreamWords random(62);
   constexpr int kTrials = 4000;
   int fieller = 0, unbounded = 0;
   for (int trial = 0; trial < kTrials; ++trial) {
@@ -66,7 +67,7 @@ TEST(RatioInference, FiellerCoversWhereTheDenominatorIsNearZeroBySayingSo) {
 }
 
 TEST(RatioInference, FiellersEndsAreTheRatiosThatATestDoesNotReject) {
-  std::mt19937_64 random(63);
+  testing_tools::StreamWords random(63);
   const Pairs pairs = draw(random, 15, 3.0);
   const Estimated ratio = ratio_fieller(pairs.y, pairs.x).ratio;
   for (const double end : {ratio.low, ratio.high}) {
@@ -78,7 +79,7 @@ TEST(RatioInference, FiellersEndsAreTheRatiosThatATestDoesNotReject) {
 }
 
 TEST(RatioInference, JackknifeTakesOffTheBiasOfOrderOneOverN) {
-  std::mt19937_64 random(64);
+  testing_tools::StreamWords random(64);
   constexpr int kTrials = 40000;
   Estimated plain, corrected;
   std::vector<double> plain_values, corrected_values;

@@ -1,5 +1,6 @@
 #include "analysis/tail_inference.hpp"
 #include "estimators/error.hpp"
+#include "tests/stream_words.hpp"
 
 #include <cmath>
 #include <limits>
@@ -14,7 +15,7 @@ namespace {
 
 template <typename Law>
 double variance_coverage(Law law, double truth, int count, std::uint64_t seed, double shrink = 1.0) {
-  std::mt19937_64 random(seed);
+  testing_tools::StreamWords random(seed);
   constexpr int kTrials = 4000;
   int covered = 0;
   for (int trial = 0; trial < kTrials; ++trial) {
@@ -41,7 +42,7 @@ TEST(VarianceInterval, CoversForLightAndHeavyKurtosis) {
 }
 
 std::vector<double> pareto_draws(double shape, int count, std::uint64_t seed) {
-  std::mt19937_64 random(seed);
+  testing_tools::StreamWords random(seed);
   std::uniform_real_distribution<double> uniform(0, 1);
   std::vector<double> draws;
   for (int i = 0; i < count; ++i) draws.push_back(std::pow(1 - uniform(random), -shape));
@@ -64,7 +65,7 @@ TEST(ParetoShape, DoesNotDependOnUnitsAndKnowsBoundedWeights) {
   const double shape = pareto_shape(draws).shape;
   for (double& w : draws) w = 1e6 * w;
   EXPECT_NEAR(pareto_shape(draws).shape, shape, 1e-9);
-  std::mt19937_64 random(84);
+  testing_tools::StreamWords random(84);
   std::uniform_real_distribution<double> uniform(0, 1);
   for (double& w : draws) w = uniform(random);
   EXPECT_LT(pareto_shape(draws).shape, 0.0);
@@ -82,7 +83,7 @@ TEST(GlsSlope, CoversWithCorrelatedErrorsAndOrdinaryErrorsDoNot) {
     for (int j = 0; j < kPoints; ++j) covariance(i, j) = 0.01 * std::pow(0.8, std::abs(i - j));
   }
   const Eigen::MatrixXd root = covariance.llt().matrixL();
-  std::mt19937_64 random(91);
+  testing_tools::StreamWords random(91);
   std::normal_distribution<double> normal;
   int covered = 0, ordinary = 0;
   for (int trial = 0; trial < kTrials; ++trial) {

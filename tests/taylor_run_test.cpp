@@ -110,7 +110,7 @@ TEST(RunSpecification, OfHeadsHasNoWordOfTheGrids) {
   spec.features = {3};
   EXPECT_EQ(
       spec.text({"h"}),
-      "{\n  \"experiment\": \"gap-vs-features\",\n  \"data\": [],\n  \"data_hashes\": [\n    \"h\"\n  ],\n"
+      "{\n  \"experiment\": \"gap-vs-features\",\n  \"data\": [],\n  \"heads\": [\n    \"h\"\n  ],\n"
       "  \"estimators\": [],\n  \"features\": [\n    3\n  ],\n  \"replicates\": 64,\n  \"queries\": 256,\n"
       "  \"seed\": 1,\n  \"precision\": \"double\",\n  \"against\": \"target\"\n}");
   spec.truncation = TruncationGrid{{2.0}, {4}};

@@ -2,6 +2,8 @@
 
 #include "estimators/elementwise.hpp"
 #include "estimators/error.hpp"
+#include "tests/house_problem.hpp"
+#include "tests/stream_words.hpp"
 
 #include <algorithm>
 #include <array>
@@ -117,7 +119,7 @@ TEST(TruncationCertificate, IsAttainedByTwoKeys) {
 }
 
 TEST(TruncationCertificate, IsNeverExceeded) {
-  std::mt19937_64 random(20260401);
+  testing_tools::StreamWords random(20260401);
   std::uniform_real_distribution<double> uniform(0, 1);
   double closest = 0;
   int certified = 0;
@@ -188,11 +190,7 @@ TEST(TruncationCertificate, RefusesWhatHasNoMeaning) {
 }
 
 Matrix normal_matrix(Index rows, Index cols, double deviation, std::uint64_t seed) {
-  std::mt19937_64 random(seed);
-  std::normal_distribution<double> normal(0.0, deviation);
-  Matrix matrix(rows, cols);
-  for (Index i = 0; i < matrix.size(); ++i) matrix.data()[i] = normal(random);
-  return matrix;
+  return testing_tools::normal_matrix(seed, 0, rows, cols, deviation);
 }
 
 // 3 queries, 7 keys, 5 channels, or as many queries as keys under the causal mask. The scale is there to be
