@@ -73,6 +73,11 @@ class FeatureMap {
   /// squared kernel by, over `draws`; by a formula without that subtraction where there is one.
   virtual double variance(const Vector& x, const Vector& y, Index draws) const;
 
+  /// μ₄/μ₂² of the kernel estimate of one direction, 3 for a normal number: a sample variance of R draws has
+  /// the relative standard error √((kurtosis − 1)/R), so where this is huge it says nothing. NaN where no
+  /// closed form is known, or the estimate does not vary.
+  virtual double kurtosis(const Vector& x, const Vector& y) const;
+
   /// E[φ(x)·φ(y) φ'(x)·φ'(y)] for two directions of one orthogonal block (Haar directions, independent chi(d)
   /// norms).
   virtual double orthogonal_pair_moment(const Vector& x, const Vector& y) const = 0;

@@ -135,8 +135,49 @@ void write_head(const std::string& path, const RatioPrediction& said, Index draw
                      {said.ew2.data(), said.ew2.data() + said.ew2.size()}}}});
 }
 
+// The first `length` tokens of a head; of cross attention the first keys, seen by every query.
+AttentionProblem prefix(const AttentionProblem& problem, Index length) {
+  AttentionProblem part = problem;
+  part.K = problem.K.topRows(length);
+  part.V = problem.V.topRows(length);
+  if (problem.queries() != problem.keys()) return part;
+  part.Q = problem.Q.topRows(length);
+  part.positions.resize(static_cast<std::size_t>(length));
+  return part;
+}
+
+// Lines of the gap against m and length: averages over queries, as a run measures them.
+void predict_curves(const VerbOptions& options, const Estimators& estimators) {
+  require(!options.given("out"), "--out holds the arrays of one length; leave --lengths or --out away");
+  const Dataset dataset = load_dataset(options.list("data").front());
+  Table table({"estimator", "length", "draws", "predicted_bias2", "predicted_variance",
+               "predicted_relative_mse", "condition"},
+              options.flag("json"));
+  for (const std::string& piece : split_at_commas(options.text("lengths"))) {
+    const auto length = static_cast<Index>(parse_count("--lengths", piece));
+    require(length <= dataset.problem.keys(), "--lengths: {} is beyond the {} keys of {}", length,
+            dataset.problem.keys(), dataset.name);
+    const AttentionProblem whole = prefix(dataset.problem, length);
+    const Index queries = options.queries("256");
+    const AttentionProblem problem = queries == 0 ? whole : sample_queries(whole, queries);
+    for (const auto& estimator : estimators) {
+      estimator->check(problem);
+      const std::string reason = why_unpredictable(*estimator);
+      require(reason.empty(), "--lengths: {}: {}", estimator->spec().text(), reason);
+      const RatioPrediction said = predict(dynamic_cast<const RatioEstimator&>(*estimator), problem);
+      for (const Index draws : options.features()) {
+        const auto metrics = predicted_metrics(said, draws);
+        table.add({estimator->spec().text(), length, draws, metrics[0].estimated.value,
+                   metrics[1].estimated.value, metrics[2].estimated.value, metrics[0].status});
+      }
+    }
+  }
+  if (!options.flag("quiet")) table.print();
+}
+
 void predict_head(const VerbOptions& options, const Estimators& estimators) {
   require(options.list("data").size() == 1, "--data: give one head, not {}", options.list("data").size());
+  if (options.given("lengths")) return predict_curves(options, estimators);
   require(!options.given("out") || estimators.size() == 1,
           "--out holds the arrays of one estimator, not of {}; give one, or leave --out away",
           estimators.size());
@@ -179,14 +220,20 @@ int verb_predict(const std::vector<std::string>& arguments) {
       "  no-moment          signed features: the ratio has no mean or variance; typical draws at best\n"
       "  infinite-variance  the kernel estimate's variance is infinite or beyond a double\n"
       "  no-closed-form     orthogonal directions, changed denominators, and all but rfa, performer, rmfa\n"
-      "With --out and one estimator, arrays exact, bias, variance (n×p) and ew2 (n) at the largest m.");
+      "With --out and one estimator, arrays exact, bias, variance (n×p) and ew2 (n) at the largest m.\n"
+      "With --lengths, the gap against m and length instead: a line a prefix of the head and an m, with "
+      "bias² and "
+      "variance\nper output element and their sum over the mean square of the exact outputs, averaged over "
+      "queries.");
   options.add("pairs", "", "a .npz with x and y");
+  options.add("lengths", "", "L1,L2,…: curves over the first tokens of the head instead of single queries");
   options.add("out", "", "a .npz to write");
   options.add_shared({"data", "force", "estimators", "features", "queries", "quiet", "json"});
   if (!options.parse(arguments)) return kDone;
   const bool pairs = options.given("pairs");
   require(pairs != !options.list("data").empty(),
           "give either --data with a head or --pairs with a .npz of x and y");
+  require(!pairs || !options.given("lengths"), "--lengths belongs to --data; a pair has no length");
   require(!pairs || !options.given("out"), "--out belongs to --data; the pairs are printed");
   const Estimators estimators = read_estimators(options);
   if (pairs)

@@ -109,6 +109,33 @@ TEST_P(EveryExponentialMap, HasThePairMomentOfItsFormula) {
   }
 }
 
+// The kurtosis of one direction's kernel estimate, by quadrature of its fourth central moment along q ± k.
+TEST_P(EveryExponentialMap, HasTheKurtosisOfItsLaw) {
+  for (const double size : {0.01, 0.3, 1.0, 1.6})
+    for (const Triple& each : triples()) {
+      const Vector q = size * each.q, k = size * each.k1;
+      const double norms = 0.5 * (q.squaredNorm() + k.squaredNorm());
+      const Vector z = GetParam() == "trigonometric" ? Vector(q - k) : Vector(q + k);
+      const double found = map().kurtosis(q, k);
+      if (GetParam() == "regularized" || z.norm() == 0.0 || z.squaredNorm() > 4.0) {
+        EXPECT_TRUE(GetParam() != "regularized" || std::isnan(found));
+        continue;
+      }
+      // In units of the mean, so that small deviations keep their digits.
+      const auto deviation = [&](double g) {
+        const double S = z.squaredNorm(), a = z.norm() * g;
+        if (GetParam() == "positive") return std::expm1(a - 0.5 * S);
+        const double even = GetParam() == "trigonometric" ? -2.0 * std::pow(std::sin(0.5 * a), 2)
+                                                          : 2.0 * std::pow(std::sinh(0.5 * a), 2);
+        const double mean = std::expm1(GetParam() == "trigonometric" ? -0.5 * S : 0.5 * S);
+        return (even - mean) * std::exp(norms);
+      };
+      const double second = normal_expectation([&](double g) { return std::pow(deviation(g), 2); });
+      const double fourth = normal_expectation([&](double g) { return std::pow(deviation(g), 4); });
+      EXPECT_NEAR(found, fourth / (second * second), 1e-9 * found) << z.norm();
+    }
+}
+
 // Two orthogonal directions with independent chi(d) norms: the first has cosine t with z, the second cosine
 // s√(1−t²), s that of a uniform direction in the d−1 dimensions left. Norms are averaged in closed form of
 // one dimension each.

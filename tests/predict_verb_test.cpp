@@ -100,6 +100,31 @@ TEST_F(PredictVerb, SaysWhatHasNoClosedFormAndPredictsNothingForIt) {
   }
 }
 
+// The last point of a curve is the average of the queries; it falls with the length where values do not
+// depend on the keys.
+TEST_F(PredictVerb, GivesTheGapAgainstLengthWithoutADraw) {
+  const Words head{"predict",    "--data", "synthetic:gaussian,dim=4,length=64,norm=0.6,value-dim=3",
+                   "--features", "8,512",  "--estimators",
+                   "performer",  "--json", "--queries",
+                   "all"};
+  const auto per_query = nlohmann::json::parse(output(head));
+  const auto curve = nlohmann::json::parse(output(testing::with(head, {"--lengths", "8,64"})));
+  ASSERT_EQ(curve.size(), 4U);
+  double variance = 0.0;
+  for (const auto& row : per_query)
+    if (row.at("draws") == 512) variance += row.at("variance").get<double>() / (64.0 * 3.0);
+  const auto& last = curve.back();
+  EXPECT_EQ(last.at("length"), 64);
+  EXPECT_EQ(last.at("draws"), 512);
+  EXPECT_NEAR(last.at("predicted_variance").get<double>(), variance, 1e-12 * variance);
+  EXPECT_LT(last.at("predicted_variance").get<double>(),
+            0.5 * curve[1].at("predicted_variance").get<double>());
+  EXPECT_EQ(last.at("condition"), "ok");
+  const auto refused = attngap(testing::with(head, {"--lengths", "65"}));
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("65 is beyond the 64 keys"));
+}
+
 TEST_F(PredictVerb, GivesTheLawOfTheKernelEstimateOfPairs) {
   write_npz(path("pairs.npz"), {{"x", {{3, 2}, {0.3, 0.1, -0.4, 0.2, 0.8, 0.0}}},
                                 {"y", {{3, 2}, {0.2, -0.5, 0.1, 0.6, 0.9, 0.0}}}});
