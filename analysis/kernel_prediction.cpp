@@ -3,8 +3,8 @@
 #include "estimators/error.hpp"
 #include "estimators/estimator_table.hpp"
 #include "estimators/maclaurin_kernel.hpp"
+#include "estimators/projection.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -17,12 +17,6 @@ bool is_maclaurin(const RatioEstimator& estimator) {
 
 const MaclaurinKernel& maclaurin_kernel(const RatioEstimator& estimator) {
   return maclaurin_kernel_named(option(estimator.spec(), "kernel"));
-}
-
-// Ordered pairs of different directions in a common block of d.
-double pairs_in_blocks(Index draws, Index d) {
-  const Index rest = draws % d;
-  return static_cast<double>(draws / d * d * (d - 1) + rest * (rest - 1));
 }
 
 }  // namespace
@@ -40,6 +34,8 @@ KernelLaw::KernelLaw(const RatioEstimator& estimator, Matrix x, Matrix y) : esti
   require(estimator.log_key_weights(rows).size() == 0, "{}: a gate has no meaning for single pairs", text);
   law_ = estimator.map_on(rows);
   const AttentionProblem seen = estimator.transformed(rows);
+  block_ =
+      estimator.projection().empty() ? 1 : projection_named(estimator.projection()).block(rows.head_dim());
   X_ = seen.scaled_queries();
   Y_ = seen.scaled_keys();
 }
@@ -49,18 +45,10 @@ double KernelLaw::target(const Vector& x, const Vector& y) const {
   return law_->name() == "arccos" ? law_->kernel(x, y) : std::exp(x.dot(y));
 }
 
-double KernelLaw::variance(const Vector& x, const Vector& y, Index draws) const {
-  const double independent = law_->variance(x, y, draws);
-  const double pairs = estimator_.projection() == "orthogonal" ? pairs_in_blocks(draws, x.size()) : 0.0;
-  if (pairs == 0.0) return independent;
-  const double mean = law_->kernel(x, y);
-  const double share = pairs / static_cast<double>(draws) / static_cast<double>(draws);
-  return std::max(0.0, independent + share * (law_->orthogonal_pair_moment(x, y) - mean * mean));
-}
-
 KernelPrediction KernelLaw::predict(Index pair, Index draws) const {
   const Vector x = X_.row(pair), y = Y_.row(pair);
-  KernelPrediction prediction{target(x, y), law_->kernel(x, y), variance(x, y, draws), "ok"};
+  KernelPrediction prediction{target(x, y), law_->kernel(x, y), kernel_variance(*law_, x, y, draws, block_),
+                              "ok"};
   if (std::isfinite(prediction.mean) && std::isfinite(prediction.variance)) return prediction;
   // An entire kernel has every moment; what is infinite then is only too large.
   const bool series = is_maclaurin(estimator_) && std::isfinite(maclaurin_kernel(estimator_).radius);

@@ -20,12 +20,8 @@ struct KernelPrediction {
 
 /// The kernel estimates of an estimator at the pairs (x_i, y_i), rows of N×d matrices used unscaled.
 ///
-///   independent directions   Var K̂ = (E K̂₁² − K²)/m
-///   orthogonal blocks        Var K̂ = (1/m²) [m (E K̂₁² − K²) + N_pairs (P − K²)],
-///                            N_pairs = ⌊m/d⌋ d (d−1) + r (r−1), r = m mod d, P the pair moment of two
-///                            directions of a block
-///
-/// Yu et al. 2016; Choromanski et al. 2021. Degree laws that look at the data look at all pairs of the rows.
+/// Their variance is `kernel_variance` (feature_map.hpp). Degree laws that look at the data look at all pairs
+/// of the rows.
 class KernelLaw {
  public:
   /// Throws BadInput where the estimator's kernel estimate of a pair depends on the other rows (center=keys,
@@ -36,11 +32,11 @@ class KernelLaw {
   KernelPrediction predict(Index pair, Index draws) const;
 
  private:
-  double variance(const Vector& x, const Vector& y, Index draws) const;
   double target(const Vector& x, const Vector& y) const;
 
   const RatioEstimator& estimator_;
   std::shared_ptr<const FeatureMap> law_;
+  Index block_ = 1;
   Matrix X_, Y_;
 };
 

@@ -298,6 +298,18 @@ constexpr std::array kFeatureMaps{
 
 }  // namespace
 
+double kernel_variance(const FeatureMap& map, const Vector& x, const Vector& y, Index draws, Index block) {
+  const double independent = map.variance(x, y, draws);
+  const Index rest = draws % block;
+  const auto pairs = static_cast<double>(draws / block * block * (block - 1) + rest * (rest - 1));
+  if (pairs == 0.0) return independent;
+  const auto m = static_cast<double>(draws);
+  const double mean = map.kernel(x, y), moment = map.orthogonal_pair_moment(x, y);
+  const double variance = independent + pairs / (m * m) * (moment - mean * mean);
+  const double rounding = 32.0 * std::numeric_limits<double>::epsilon() * (independent + moment);
+  return variance > rounding ? variance : 0.0;
+}
+
 std::span<const NamedFeatureMap> feature_maps() {
   return kFeatureMaps;
 }

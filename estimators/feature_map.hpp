@@ -83,6 +83,15 @@ class FeatureMap {
   virtual double orthogonal_pair_moment(const Vector& x, const Vector& y) const = 0;
 };
 
+/// Var K̂(x, y) of m directions in independent blocks of b orthogonal ones (Projection::block; 1: all
+/// independent):
+///
+///   Var K̂ = FeatureMap::variance + N (P − μ²)/m²,   N = ⌊m/b⌋ b(b−1) + r(r−1),   r = m mod b
+///
+/// with P the orthogonal pair moment and μ = E K̂. A difference within the rounding of its terms is 0. Yu et
+/// al. 2016; Choromanski et al. 2021.
+double kernel_variance(const FeatureMap& map, const Vector& x, const Vector& y, Index draws, Index block);
+
 /// A row of the table of Gaussian feature maps.
 struct NamedFeatureMap {
   std::string_view name;

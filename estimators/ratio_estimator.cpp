@@ -5,7 +5,6 @@
 #include "estimators/projection.hpp"
 
 #include <cmath>
-#include <limits>
 
 namespace attngap {
 namespace {
@@ -181,15 +180,8 @@ KernelMoments RatioEstimator::kernel_moments(const AttentionProblem& problem, In
   const AttentionProblem seen = prepared(problem);
   const Vector x = seen.scaled_queries().row(0), y = seen.scaled_keys().row(0);
   const auto law = map_on(problem);
-  const double mean = law->kernel(x, y), second = law->pair_moment(x, y, y);
   const Index block = projection_named(projection()).block(x.size());
-  const Index full = draws / block, rest = draws % block;
-  const auto m = static_cast<double>(draws);
-  const auto pairs = static_cast<double>(full * block * (block - 1) + rest * (rest - 1));
-  double excess = m * (second - mean * mean);
-  if (pairs > 0.0) excess += pairs * (law->orthogonal_pair_moment(x, y) - mean * mean);
-  const double rounding = 32.0 * std::numeric_limits<double>::epsilon() * (m + pairs) * second;
-  return {std::exp(x.dot(y)), mean, excess > rounding ? excess / (m * m) : 0.0};
+  return {std::exp(x.dot(y)), law->kernel(x, y), kernel_variance(*law, x, y, draws, block)};
 }
 
 Matrix RatioEstimator::key_covariance(const AttentionProblem& problem, Index query) const {

@@ -51,13 +51,8 @@ class RatioEstimator : public AttentionEstimator {
 
   Matrix key_covariance(const AttentionProblem& problem, Index query) const override;
 
-  /// The kernel estimate of query 0 and key 0 of a problem at `draws` directions. With D the second moment of
-  /// one direction, P that of two of one block, and N the ordered pairs that share a block:
-  ///
-  ///   Var K̂ = [m (D − μ²) + N (P − μ²)]/m²,   μ = E K̂,   N = ⌊m/b⌋ b(b−1) + r(r−1),   r = m mod b
-  ///
-  /// A difference within the rounding of its terms is 0. Throws BadInput where the law of the features cannot
-  /// be made on this problem.
+  /// The kernel estimate of query 0 and key 0 of a problem at `draws` directions; its variance is
+  /// `kernel_variance`. Throws BadInput where the law of the features cannot be made on this problem.
   virtual KernelMoments kernel_moments(const AttentionProblem& problem, Index draws) const;
 
   /// Whether the features see other inputs than the given ones.
