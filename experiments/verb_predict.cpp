@@ -2,11 +2,13 @@
 #include "analysis/prediction.hpp"
 #include "estimators/error.hpp"
 #include "estimators/estimator_table.hpp"
+#include "estimators/truncation_certificate.hpp"
 #include "experiments/data_source.hpp"
 #include "experiments/npz.hpp"
 #include "experiments/verb.hpp"
 #include "experiments/verb_options.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -203,6 +205,33 @@ void predict_head(const VerbOptions& options, const Estimators& estimators) {
   if (!options.flag("quiet")) table.print();  // after the file: one that fails leaves no half of an answer
 }
 
+bool is_elementwise(const std::string& written) {
+  return parse_spec(written).name == "elementwise";
+}
+
+// What truncation can do to each channel, a line a channel and degree.
+void predict_channels(const VerbOptions& options) {
+  require(options.list("data").size() == 1 && !options.given("out") && !options.given("lengths"),
+          "elementwise: give one head with --data; its certificates are printed, a line a channel");
+  const AttentionProblem problem = load_dataset(options.list("data").front()).problem;
+  Table table(
+      {"estimator", "channel", "lowest", "highest", "positive", "total_variation_bound", "max_error_bound"},
+      options.flag("json"));
+  for (const std::string& written : options.list("estimators")) {
+    require(is_elementwise(written),
+            "{}: element-wise attention has predictions of its own; ask for the others apart", written);
+    const Spec spec = make_estimator(written)->spec();
+    require(option(spec, "degree") != "none", "{}: the full form is not truncated; give degree=", written);
+    const auto degree = static_cast<int>(parse_count("degree", option(spec, "degree"), 0));
+    const auto certificates = channel_certificates(problem, degree);
+    for (std::size_t c = 0; c < certificates.size(); ++c) {
+      const ChannelCertificate& of = certificates[c];
+      table.add({spec.text(), c, of.lowest, of.highest, of.positive, of.total_variation, of.output});
+    }
+  }
+  if (!options.flag("quiet")) table.print();
+}
+
 }  // namespace
 
 int verb_predict(const std::vector<std::string>& arguments) {
@@ -224,7 +253,11 @@ int verb_predict(const std::vector<std::string>& arguments) {
       "With --lengths, the gap against m and length instead: a line a prefix of the head and an m, with "
       "bias² and "
       "variance\nper output element and their sum over the mean square of the exact outputs, averaged over "
-      "queries.");
+      "queries.\n"
+      "Of elementwise:degree=T, a line a channel: the range of 2qk in the data, whether every truncated "
+      "weight is "
+      "positive,\nand what the total variation of the weights and the error of the output cannot exceed "
+      "(inf: no bound).");
   options.add("pairs", "", "a .npz with x and y");
   options.add("lengths", "", "L1,L2,…: curves over the first tokens of the head instead of single queries");
   options.add("out", "", "a .npz to write");
@@ -235,6 +268,11 @@ int verb_predict(const std::vector<std::string>& arguments) {
           "give either --data with a head or --pairs with a .npz of x and y");
   require(!pairs || !options.given("lengths"), "--lengths belongs to --data; a pair has no length");
   require(!pairs || !options.given("out"), "--out belongs to --data; the pairs are printed");
+  const auto written = options.list("estimators");
+  if (!pairs && std::any_of(written.begin(), written.end(), &is_elementwise)) {
+    predict_channels(options);
+    return kDone;
+  }
   const Estimators estimators = read_estimators(options);
   if (pairs)
     predict_pairs(options, estimators);

@@ -1,5 +1,7 @@
 #include "command_line_support.hpp"
 #include "estimators/estimator_table.hpp"
+#include "estimators/truncation_certificate.hpp"
+#include "experiments/data_source.hpp"
 #include "experiments/run_store.hpp"
 
 #include <cmath>
@@ -103,7 +105,7 @@ TEST_F(PredictVerb, SaysWhatHasNoClosedFormAndPredictsNothingForIt) {
 // The last point of a curve is the average of the queries; it falls with the length where values do not
 // depend on the keys.
 TEST_F(PredictVerb, GivesTheGapAgainstLengthWithoutADraw) {
-  const Words head{"predict",    "--data", "synthetic:gaussian,dim=4,length=64,norm=0.6,value-dim=3",
+  const Words head{"predict",    "--data", "synthetic:gaussian,dim=4,length=64,norm=0.3,value-dim=3",
                    "--features", "8,512",  "--estimators",
                    "performer",  "--json", "--queries",
                    "all"};
@@ -123,6 +125,24 @@ TEST_F(PredictVerb, GivesTheGapAgainstLengthWithoutADraw) {
   const auto refused = attngap(testing::with(head, {"--lengths", "65"}));
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_THAT(refused.err, HasSubstr("65 is beyond the 64 keys"));
+}
+
+TEST_F(PredictVerb, GivesTheCertificatesOfEveryChannelOfElementwiseAttention) {
+  const std::string head = "synthetic:gaussian,dim=3,length=20,norm=0.9,value-dim=3";
+  const Words asked{
+      "predict", "--data", head, "--json", "--estimators", "elementwise:degree=2", "elementwise:degree=3"};
+  const auto rows = nlohmann::json::parse(output(asked));
+  ASSERT_EQ(rows.size(), 6U);
+  const auto certificates = channel_certificates(load_dataset(head).problem, 2);
+  for (std::size_t c = 0; c < 3; ++c) {
+    EXPECT_EQ(rows[c].at("channel"), c);
+    EXPECT_EQ(rows[c].at("lowest").get<double>(), certificates[c].lowest);
+    EXPECT_EQ(rows[c].at("total_variation_bound").get<double>(), certificates[c].total_variation);
+    EXPECT_EQ(rows[c].at("max_error_bound").get<double>(), certificates[c].output);
+    EXPECT_EQ(rows[c].at("positive"), true);
+  }
+  EXPECT_EQ(attngap({"predict", "--data", head, "--estimators", "elementwise"}).exit_code, 2);
+  EXPECT_EQ(attngap({"predict", "--data", head, "--estimators", "elementwise:degree=2", "rfa"}).exit_code, 2);
 }
 
 TEST_F(PredictVerb, GivesTheLawOfTheKernelEstimateOfPairs) {
