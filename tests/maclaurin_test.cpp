@@ -119,6 +119,79 @@ TEST(RandomMaclaurin, OfDegreeTwoHasTheMomentsOfAllPairsOfSignVectors) {
   EXPECT_NEAR(moment, std::pow(maclaurin_pair_base(MaclaurinDirection::rademacher, kX, kY, kZ), 2), 1e-16);
 }
 
+// Mean and second moment of Π_{j≤n} (ω_j·x)(ω_j·y) over all tuples of sign vectors in two dimensions.
+struct Enumerated {
+  double mean = 0.0;
+  double second = 0.0;
+};
+Enumerated over_all_signs(int degree, const Vector& x, const Vector& y) {
+  const int tuples = 1 << (2 * degree);
+  Enumerated of;
+  for (int bits = 0; bits < tuples; ++bits) {
+    double product = 1.0;
+    for (int j = 0; j < degree; ++j) {
+      const Vector omega =
+          vector_of({(bits >> (2 * j)) & 1 ? 1.0 : -1.0, (bits >> (2 * j + 1)) & 1 ? 1.0 : -1.0});
+      product *= omega.dot(x) * omega.dot(y);
+    }
+    of.mean += product / tuples;
+    of.second += product * product / tuples;
+  }
+  return of;
+}
+
+// Every kernel under every law of degrees, with and without known degrees: the mean and the variance of one
+// feature are those of all its degrees and all its sign vectors.
+TEST_P(EveryKernel, HasTheMomentsOfAllDegreesAndSignsUnderEveryLaw) {
+  constexpr int kHighest = 4;
+  const Vector x = vector_of({0.5, -0.4}), y = vector_of({0.3, 0.6});
+  const std::vector<DegreeLaw> laws{geometric_degrees(2.0), geometric_degrees(3.5), poisson_degrees(0.7),
+                                    proportional_degrees({0.4, 0.1, 0.9, 0.3, 0.2}, 0.0)};
+  for (const DegreeLaw& degrees : laws)
+    for (const int known : {0, 1, 2}) {
+      const RandomMaclaurin law(kernel(), degrees, {MaclaurinDirection::rademacher, known, kHighest});
+      const std::vector<double> weights = law.weights(1);
+      double mean = 0.0, second = 0.0, exact = 0.0;
+      for (int n = 0; n <= kHighest; ++n) {
+        const auto place = static_cast<std::size_t>(n);
+        const Enumerated product = over_all_signs(n, x, y);
+        if (n < known) {
+          exact += kernel().coefficient(n) * product.mean;
+          continue;
+        }
+        const double q = law.degrees().probability[place];
+        mean += q * weights[place] * product.mean;
+        second += q * weights[place] * weights[place] * product.second;
+      }
+      EXPECT_NEAR(law.mean(x.dot(y)), exact + mean, 1e-14);
+      EXPECT_NEAR(law.covariance(x, y, y, 1), second - mean * mean, 1e-13 * second);
+      EXPECT_NEAR(law.pair_moment(x, y, y), exact * exact + 2.0 * exact * mean + second, 1e-14);
+      // The control: the printed weights of Kar and Karnick, right for p = 2 only, would be off by p − 1.
+      if (degrees.geometric == 3.5 && known == 0) {
+        EXPECT_GT(std::abs(2.5 * mean - law.mean(x.dot(y))), 0.1);
+      }
+    }
+}
+
+// The same for an allocation: D_n features of degree n, whose products are independent.
+TEST_P(EveryKernel, HasTheMomentsOfAllSignsUnderAnAllocation) {
+  const Vector x = vector_of({0.5, -0.4}), y = vector_of({0.3, 0.6});
+  const DegreeAllocation allocation(1, {0.5, 0.2, 0.1});
+  const RandomMaclaurin law(kernel(), allocation, {MaclaurinDirection::rademacher, 1, 3});
+  constexpr Index kDraws = 11;
+  const std::vector<double> weights = law.weights(kDraws), counts = allocation.counts(kDraws);
+  double mean = kernel().coefficient(0), variance = 0.0;
+  for (int n = 1; n <= 3; ++n) {
+    const auto place = static_cast<std::size_t>(n);
+    const Enumerated product = over_all_signs(n, x, y);
+    mean += counts[place] * weights[place] * product.mean / kDraws;
+    variance += counts[place] * weights[place] * weights[place] *
+                (product.second - product.mean * product.mean) / (kDraws * kDraws);
+  }
+  EXPECT_NEAR(law.mean(x.dot(y)), mean, 1e-14);
+  EXPECT_NEAR(law.covariance(x, y, y, kDraws), variance, 1e-13 * variance);
+}
+
 TEST(GeometricDegrees, AreAProbabilityForEveryP) {
   for (const double p : {1.3, 2.0, 10.0}) {
     const DegreeLaw law = geometric_degrees(p);
