@@ -283,36 +283,6 @@ TEST(EvaMoments, AreThoseOfTheAttentionAtTheCostOfItsGroups) {
   }
 }
 
-// β* = Cov(g, h)/Var(h) leaves g − β*h uncorrelated with h: E (g − A − β*(h − 1))(h − 1) = 0.
-TEST(EvaDecomposition, RegressionIsTheBestSharedCoefficient) {
-  const auto problem = house_problem(16, {.queries = 7, .spread = 0.5});
-  const auto estimator = make_estimator("eva:window=2");
-  const Vector best = estimator->best_shared_coefficient(problem, 4, 2);
-  std::vector<Moments> products(2);
-  Moments shifted;  // of a coefficient off by three tenths
-  for (std::uint32_t r = 0; r < 20'000; ++r) {
-    const KeyWeights weights = estimator->key_weights(problem, 4, 2, {8, 0, r});
-    const double h = weights.drawn.sum() - 1.0;
-    const Vector g = problem.V.transpose() * (weights.drawn - weights.expected);
-    for (Index c = 0; c < 2; ++c) products[static_cast<std::size_t>(c)].add((g(c) - best(c) * h) * h);
-    shifted.add((g(0) - 1.3 * best(0) * h) * h);
-  }
-  for (const Moments& product : products) EXPECT_TRUE(testing_tools::mean_is(product, 0.0));
-  EXPECT_FALSE(testing_tools::mean_is(shifted, 0.0));
-}
-
-TEST(EvaDecomposition, DirectionSumsAverageToTheDraw) {
-  const auto problem = house_problem(17, {.queries = 7});
-  for (const char* name :
-       {"eva:draws=4,window=2", "eva:groups=3,window=2", "lara:draws=4", "lara:draws=4,weights=paper"}) {
-    const KeyWeights weights = make_estimator(name)->key_weights(problem, 3, 4, kAddress);
-    ASSERT_EQ(weights.direction_sums.rows(), 4) << name;
-    const Vector mean = weights.direction_sums.colwise().mean();
-    EXPECT_NEAR(mean(2), weights.drawn.sum(), 1e-12 * std::abs(mean(2))) << name;
-    EXPECT_LT((mean.head(2) - problem.V.transpose() * weights.drawn).norm(), 1e-11) << name;
-  }
-}
-
 TEST(EvaMoments, RefuseWhatIsNotLinear) {
   const auto problem = house_problem(9, {.queries = 7, .head_dim = 2});
   EXPECT_THAT(sentence_of([&] { eva_moments(problem, parse_spec("eva:draws=3,window=2"), 2, 10, 1); }),
