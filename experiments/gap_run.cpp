@@ -105,7 +105,8 @@ class GapCell final : public Cell {
   // First-order theory, where the error is measured against what the theory is about.
   std::optional<RatioPrediction> predicted(const AttentionEstimator& estimator) const {
     const auto* ratio = dynamic_cast<const RatioEstimator*>(&estimator);
-    if (!why_unpredictable(estimator).empty() || row_target_differs(estimator)) return std::nullopt;
+    if (!spec_.predictions || !why_unpredictable(estimator).empty() || row_target_differs(estimator))
+      return std::nullopt;
     const Index most = predicts_by_products(*ratio, problem_) ? kPredictedKeys : kPredictedKeysOneByOne;
     if (problem_.keys() > most) return std::nullopt;
     return predict(*ratio, problem_);

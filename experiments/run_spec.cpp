@@ -139,6 +139,7 @@ std::string RunSpec::text(const std::vector<std::string>& heads) const {
   json["seed"] = seed;
   json["precision"] = precision == Precision::float64 ? "double" : "float";
   json["against"] = against_softmax ? "softmax" : "target";
+  if (!predictions) json["predictions"] = false;
   if (pairs)
     json["pairs"] = {
         {"norms", pairs->norms}, {"cosines", pairs->cosines}, {"dims", pairs->dims}, {"map", pairs->map}};

@@ -38,6 +38,9 @@ struct RunSpec {
   bool against_softmax =
       false;  ///< errors against softmax of the given inputs, not the estimator's own target
 
+  bool predictions =
+      true;  ///< gap runs: also the rows of first-order theory, which cost a pass over pairs of keys
+
   std::optional<PairGrid> pairs;             ///< of kernel-variance, which has no heads
   std::optional<TruncationGrid> truncation;  ///< of taylor-truncation, which draws nothing
 

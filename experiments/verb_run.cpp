@@ -51,6 +51,7 @@ RunSpec read_spec(const VerbOptions& options) {
   constexpr std::array<std::string_view, 2> kAgainst{"target", "softmax"};
   require_known("--against", options.text("against"), kAgainst);
   spec.against_softmax = options.text("against") == "softmax";
+  spec.predictions = !options.flag("no-predictions");
   std::vector<std::string> estimators;
   for (const std::string& written : options.list("estimators"))
     estimators.push_back(options.estimator(written));
@@ -144,6 +145,8 @@ int verb_run(const std::vector<std::string>& arguments) {
   options.add("out", "", "directory of the run; made if absent, resumed if it holds the same run");
   options.add_shared({"data", "force", "estimators", "features", "replicates", "queries", "seed", "precision",
                       "against", "threads", "formats", "quiet", "json"});
+  options.add_switch("no-predictions",
+                     "leave out what first-order theory predicts, which costs a pass over pairs of keys");
   add_grid_options(options);
   if (!options.parse(arguments)) return kDone;
 

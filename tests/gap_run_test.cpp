@@ -140,6 +140,11 @@ TEST_F(GapRun, AnotherEstimatorChangesNoRowOfTheOthers) {
     EXPECT_EQ((many[{row.estimator, row.projection, row.draws, row.metric}]), row.value)
         << row.estimator << " " << row.draws << " " << row.metric;
   EXPECT_EQ(many.size(), 16 * 10U + 12 * 3U);  // nothing is predicted of orthogonal directions
+  results("measured", with(data, {"--estimators", "performer", "rmfa", "--no-predictions"}));
+  const auto measured = rows("measured");
+  EXPECT_EQ(measured.size(), 6 * 10U);
+  for (const ResultRow& row : measured)
+    EXPECT_EQ((many[{row.estimator, row.projection, row.draws, row.metric}]), row.value) << row.metric;
 }
 
 TEST_F(GapRun, ResumingAFinishedRunDoesNoWorkAndChangesNothing) {

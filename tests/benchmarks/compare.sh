@@ -4,10 +4,10 @@
 #   tests/benchmarks/compare.sh [--peer gap_peer.py] [--head HEAD.npz] [--rounds N] [--preset native|release]
 #
 # Each round times the numpy script, its expert version and `attngap run` in turn on one core: processor seconds of
-# the script's loop (without Python's start) against those of our whole process (without figures, which the script does
-# not draw). Prints the ratios' minimum, median and maximum over the rounds. The bound is the matrix products and
-# exponentials of a pass alone, timed interleaved with the pass itself. Last, our own ways beside the straightforward
-# evaluation of the same estimator.
+# the script's loop (without Python's start) against those of our whole process (without figures and predictions, which
+# the script does not make). Prints the ratios' minimum, median and maximum over the rounds. The bound is the matrix
+# products and exponentials of a pass alone, timed interleaved with the pass itself. Last, our own ways beside the
+# straightforward evaluation of the same estimator.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 peer=../shared/peers/gap_peer.py head=experiments/data/lm_kjv_l0_h3.npz rounds=5 preset=native
@@ -45,7 +45,7 @@ def our_seconds(estimator, precision):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(pin + [f"{build}/attngap", "run", "gap-vs-features", "--data", head, "--estimators", estimator,
                               "--replicates", str(replicates), "--queries", "all", "--threads", "1", "--quiet",
-                              "--formats", "none", "--precision", precision, "--out", out], check=True)
+                              "--formats", "none", "--no-predictions", "--precision", precision, "--out", out], check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
