@@ -107,6 +107,8 @@ class GapCell final : public Cell {
     const auto* ratio = dynamic_cast<const RatioEstimator*>(&estimator);
     if (!spec_.predictions || !why_unpredictable(estimator).empty() || row_target_differs(estimator))
       return std::nullopt;
+    if (problem_.keys() > kPredictedKeys)
+      return std::nullopt;  // before a copy of the head is made to ask more
     const Index most = predicts_by_products(*ratio, problem_) ? kPredictedKeys : kPredictedKeysOneByOne;
     if (problem_.keys() > most) return std::nullopt;
     return predict(*ratio, problem_);
