@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <mutex>
+#include <utility>
 
 #include <fmt/format.h>
 #include <tbb/enumerable_thread_specific.h>
@@ -48,19 +49,17 @@ bool draw_blocks(const RunSpec& spec, std::int64_t index, const Cell& cell, RunS
   }
 
   tbb::enumerable_thread_specific<std::unique_ptr<CellWorker>> workers([&] { return cell.worker(); });
-  const auto interrupted = [&] { return control.interrupted != nullptr && control.interrupted->load(); };
+  const DrawWatch watch(control);
   std::mutex store_mutex;
   const auto draw_block = [&](std::int64_t block) {
     using Clock = std::chrono::steady_clock;
     const auto start = Clock::now();
-    CellWorker& worker = *workers.local();
-    worker.start_block();
-    for (std::int64_t replicate = blocks.first(block); replicate < blocks.first(block + 1); ++replicate) {
-      if (interrupted()) return;
-      worker.draw({spec.seed, static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(replicate)});
-      if (control.progress != nullptr) control.progress->advance(1);
-    }
-    const BlockRecord record{index, block, worker.block(),
+    const std::int64_t first = blocks.first(block);
+    const ReplicateBlock replicates{spec.seed, static_cast<std::uint32_t>(index), first,
+                                    blocks.first(block + 1) - first};
+    auto series = workers.local()->draw_block(replicates, watch);
+    if (watch.stopped()) return;
+    const BlockRecord record{index, block, std::move(series),
                              std::chrono::duration<double>(Clock::now() - start).count()};
     const std::lock_guard lock(store_mutex);
     commit(store, record, blocks.count());
@@ -71,10 +70,20 @@ bool draw_blocks(const RunSpec& spec, std::int64_t index, const Cell& cell, RunS
         for (std::size_t i = range.begin(); i < range.end(); ++i) draw_block(pending[i]);
       },
       tbb::simple_partitioner{});
-  return !interrupted();
+  return !watch.stopped();
 }
 
 }  // namespace
+
+std::vector<std::vector<double>> ReplicateWorker::draw_block(const ReplicateBlock& replicates,
+                                                             const DrawWatch& watch) {
+  start_block();
+  for (std::int64_t offset = 0; offset < replicates.count && !watch.stopped(); ++offset) {
+    draw(replicates.address(offset));
+    watch.drawn(1);
+  }
+  return block();
+}
 
 RunOutcome run_cells(const RunSpec& spec, std::int64_t count,
                      const std::function<std::unique_ptr<Cell>(std::int64_t)>& make, RunStore& store,

@@ -138,7 +138,7 @@ class ControlVariateCell final : public Cell {
 };
 
 // Every policy of an estimator sees the same draw of every query.
-class ControlVariateWorker final : public CellWorker {
+class ControlVariateWorker final : public ReplicateWorker {
  public:
   explicit ControlVariateWorker(const ControlVariateCell& cell) : cell_(cell) {
     for (const Path& path : cell.paths_)

@@ -15,7 +15,7 @@
 namespace attngap {
 namespace {
 
-class GapWorker final : public CellWorker {
+class GapWorker final : public ReplicateWorker {
  public:
   GapWorker(std::size_t counts, std::unique_ptr<AttentionSampler> sampler)
       : counts_(counts), sampler_(std::move(sampler)) {}

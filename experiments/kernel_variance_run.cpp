@@ -55,7 +55,7 @@ std::string pair_name(double norm, double cosine) {
 }
 
 // The estimates K̂/K of every estimator and count, one a replicate.
-class PairWorker final : public CellWorker {
+class PairWorker final : public ReplicateWorker {
  public:
   PairWorker(std::size_t counts, std::vector<double> log_targets, std::unique_ptr<AttentionSampler> sampler)
       : counts_(counts),
