@@ -2,6 +2,7 @@
 
 #include "estimators/error.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <utility>
@@ -57,10 +58,21 @@ AttentionProblem make_problem(Matrix Q, Matrix K, Matrix V, Mask mask, std::opti
   return problem;
 }
 
-AttentionProblem sample_queries(const AttentionProblem& problem, Index count) {
+std::vector<Index> spread_queries(Index n, Index count) {
   require(count >= 1, "queries = {}, must be at least 1 (or \"all\")", count);
-  const Index n = problem.queries();
-  if (count >= n) return problem;
+  std::vector<Index> places(static_cast<std::size_t>(std::min(n, count)));
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const double place =
+        count == 1 ? 0.0
+                   : static_cast<double>(i) * static_cast<double>(n - 1) / static_cast<double>(count - 1);
+    places[i] = count >= n ? static_cast<Index>(i) : static_cast<Index>(std::nearbyint(place));
+  }
+  return places;
+}
+
+AttentionProblem sample_queries(const AttentionProblem& problem, Index count) {
+  const std::vector<Index> rows = spread_queries(problem.queries(), count);
+  if (std::cmp_equal(rows.size(), problem.queries())) return problem;
   AttentionProblem sample{Matrix(count, problem.head_dim()),
                           problem.K,
                           problem.V,
@@ -68,13 +80,9 @@ AttentionProblem sample_queries(const AttentionProblem& problem, Index count) {
                           problem.mask,
                           {},
                           problem.gates};
-  for (Index i = 0; i < count; ++i) {
-    const double place =
-        count == 1 ? 0.0
-                   : static_cast<double>(i) * static_cast<double>(n - 1) / static_cast<double>(count - 1);
-    const auto row = static_cast<Index>(std::nearbyint(place));
-    sample.Q.row(i) = problem.Q.row(row);
-    sample.positions.push_back(problem.positions[static_cast<std::size_t>(row)]);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    sample.Q.row(static_cast<Index>(i)) = problem.Q.row(rows[i]);
+    sample.positions.push_back(problem.positions[static_cast<std::size_t>(rows[i])]);
   }
   return sample;
 }

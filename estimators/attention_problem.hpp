@@ -43,7 +43,10 @@ struct AttentionProblem {
 AttentionProblem make_problem(Matrix Q, Matrix K, Matrix V, Mask mask = Mask::none,
                               std::optional<double> scale = std::nullopt, const std::string& source = "data");
 
-/// The same problem at `count` evenly spread queries, first and last among them (all of them if count ≥ n).
+/// `count` evenly spread places of 0 … n−1, first and last among them; all n of them if count ≥ n.
+std::vector<Index> spread_queries(Index n, Index count);
+
+/// The same problem at `count` evenly spread queries, as `spread_queries` spreads them.
 AttentionProblem sample_queries(const AttentionProblem& problem, Index count);
 
 }  // namespace attngap

@@ -14,6 +14,7 @@ class Baseline final : public AttentionEstimator {
   bool random() const override { return false; }
   Index dimension(Index) const override { return 0; }
   bool has_moments() const override { return true; }
+  bool sums_over_keys() const override { return true; }
   std::unique_ptr<SamplerPlan> plan(const AttentionProblem& problem,
                                     std::span<const AttentionEstimator* const>, const std::vector<Index>&,
                                     Precision) const override {

@@ -24,6 +24,7 @@ class GaussianRatio : public RatioEstimator {
   // Positive: inside the hull of the values. Else the denominator has a density at zero, unless it is kept
   // away.
   bool has_moments() const override { return map_.in_log_domain() || denominator().bounds_away_from_zero(); }
+  bool sums_over_keys() const override { return !center_keys(); }
   std::string sharing_key() const override {
     return fmt::format("gaussian {} {} {}", law_.name(), map_.fixed_norm(), center_keys());
   }
@@ -78,6 +79,10 @@ class RandomFeatureAttention final : public GaussianRatio {
         "(the arccos kernel has none: a factor of its inputs cancels)");
     require(!arccos_ || !center_keys(),
             "rfa: center=keys changes what kernel=arccos converges to; leave it out");
+  }
+
+  bool sums_over_keys() const override {
+    return GaussianRatio::sums_over_keys() && !unit_ && !arccos_ && gate_.is_none();
   }
 
   bool transforms() const override { return unit_; }

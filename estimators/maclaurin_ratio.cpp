@@ -103,6 +103,9 @@ class MaclaurinRatio final : public RatioEstimator {
     return std::make_shared<MaclaurinMap>(law_on(problem));
   }
   bool nested() const override { return degrees_ != "fixed"; }
+  bool sums_over_keys() const override {
+    return std::isinf(kernel_.radius) && pre_ == PreScaling::none && !depends_on_data() && !center_keys();
+  }
 
   // The denominator is zero with positive probability.
   bool has_moments() const override { return denominator().bounds_away_from_zero(); }

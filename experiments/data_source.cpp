@@ -3,7 +3,7 @@
 #include "estimators/error.hpp"
 #include "experiments/npz.hpp"
 #include "experiments/safetensors.hpp"
-#include "experiments/synthetic.hpp"
+#include "experiments/synthetic_stream.hpp"
 
 #include <algorithm>
 #include <array>

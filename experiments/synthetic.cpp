@@ -1,13 +1,10 @@
 #include "experiments/synthetic.hpp"
 
 #include "estimators/error.hpp"
-#include "estimators/random_stream.hpp"
-#include "experiments/memory_need.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <new>
 #include <vector>
 
 namespace attngap {
@@ -38,79 +35,9 @@ constexpr std::array kKeys{KeyHelp{"length", "a whole number", "1024", "tokens: 
                            KeyHelp{"mask", "none|causal", "none", "causal: token i sees tokens 0 to i"},
                            KeyHelp{"name", "a word", "the kind and what was set", "short name in results"}};
 
-// One address per array. The values are part of the numbers; never renumber.
-enum class Part : std::uint32_t { queries, keys, values, value_map, centres, query_labels, key_labels };
-
 constexpr long long kMaxTokens = 1LL << 28;
 constexpr long long kMaxDim = 1LL << 16;
 constexpr long long kMaxEntries = 1LL << 28;
-
-RandomStream stream_of(const SyntheticSpec& spec, Part part) {
-  return RandomStream({spec.seed, static_cast<std::uint32_t>(part), 0}, Purpose::data);
-}
-
-Matrix normals(const SyntheticSpec& spec, Part part, Index rows, Index cols) {
-  Matrix result(rows, cols);
-  stream_of(spec, part).normals(0, {result.data(), static_cast<std::size_t>(result.size())});
-  return result;
-}
-
-void normalise_rows(Matrix& matrix) {
-  for (Index i = 0; i < matrix.rows(); ++i) {
-    const double norm = matrix.row(i).norm();
-    if (norm > 0)
-      matrix.row(i) /= norm;
-    else
-      matrix.row(i) = Matrix::Identity(1, matrix.cols());
-  }
-}
-
-std::vector<Index> labels(const SyntheticSpec& spec, Part part) {
-  std::vector<double> uniforms(static_cast<std::size_t>(spec.length));
-  stream_of(spec, part).uniforms(0, uniforms);
-  std::vector<Index> result;
-  for (const double u : uniforms)
-    result.push_back(std::min(static_cast<Index>(u * static_cast<double>(spec.clusters)), spec.clusters - 1));
-  return result;
-}
-
-// Scaled tokens x̃, with E|x̃|² = norm².
-Matrix tokens(const SyntheticSpec& spec, Part part, Part label_part) {
-  Matrix result = normals(spec, part, spec.length, spec.dim);
-  const double per_coordinate = spec.norm / std::sqrt(static_cast<double>(spec.dim));
-  if (spec.kind == "sphere") {
-    normalise_rows(result);
-    return result * spec.norm;
-  }
-  if (spec.kind == "ar1") {
-    const double innovation = std::sqrt(1.0 - spec.rho * spec.rho);
-    for (Index t = 1; t < spec.length; ++t)
-      result.row(t) = spec.rho * result.row(t - 1) + innovation * result.row(t);
-    return result * per_coordinate;
-  }
-  if (spec.kind == "clustered") {
-    Matrix centres = normals(spec, Part::centres, spec.clusters, spec.dim);
-    normalise_rows(centres);
-    centres *= spec.norm * std::sqrt(1.0 - spec.spread * spec.spread);
-    result *= per_coordinate * spec.spread;
-    const std::vector<Index> label = labels(spec, label_part);
-    for (Index t = 0; t < spec.length; ++t) result.row(t) += centres.row(label[static_cast<std::size_t>(t)]);
-    return result;
-  }
-  return result * per_coordinate;
-}
-
-Matrix values(const SyntheticSpec& spec, const Matrix& scaled_keys) {
-  if (!spec.linear_values) return normals(spec, Part::values, spec.length, spec.value_dim);
-  Matrix map = normals(spec, Part::value_map, spec.value_dim, spec.dim);
-  normalise_rows(map);
-  map *= std::sqrt(static_cast<double>(spec.dim)) / spec.norm;
-  Matrix result(spec.length, spec.value_dim);
-  // Row by row: a blocked product may round a row differently when the length changes.
-  for (Index t = 0; t < spec.length; ++t)
-    result.row(t).noalias() = (map * scaled_keys.row(t).transpose()).transpose();
-  return result;
-}
 
 const SyntheticKind& kind_of(std::string_view name) {
   std::vector<std::string_view> names;
@@ -209,6 +136,7 @@ SyntheticSpec parse_synthetic(std::string_view text) {
   SyntheticSpec spec;
   spec.kind = given.name;
   spec.length = options.count("length", spec.length, kMaxTokens);
+  spec.length_given = options.find("length") != nullptr;
   spec.dim = options.count("dim", spec.dim, kMaxDim);
   spec.value_dim = options.count("value-dim", spec.dim, kMaxDim);
   spec.norm = options.number("norm", kind.default_norm);
@@ -222,23 +150,6 @@ SyntheticSpec parse_synthetic(std::string_view text) {
   spec.name = name ? *name : default_name(given);
   check(spec, options);
   return spec;
-}
-
-AttentionProblem make_synthetic(const SyntheticSpec& spec) {
-  const std::string source = "synthetic:" + spec.kind;
-  // Q, K and V, and the scaled copies they are made from.
-  require_memory(static_cast<double>(sizeof(double)) * static_cast<double>(spec.length) *
-                     static_cast<double>(4 * spec.dim + 2 * spec.value_dim),
-                 fmt::format("{}: length = {}", source, spec.length), "make it shorter");
-  try {
-    const Matrix scaled_keys = tokens(spec, Part::keys, Part::key_labels);
-    const double unscale = std::pow(static_cast<double>(spec.dim), 0.25);
-    return make_problem(tokens(spec, Part::queries, Part::query_labels) * unscale, scaled_keys * unscale,
-                        values(spec, scaled_keys), spec.mask, std::nullopt, source);
-  } catch (const std::bad_alloc&) {
-    throw BadInput(fmt::format("{}: length = {} does not fit the memory of this machine; make it shorter",
-                               source, spec.length));
-  }
 }
 
 }  // namespace attngap

@@ -14,8 +14,9 @@ namespace attngap {
 /// the root mean square of |q̃| and of |k̃|: E|q̃|² = E|k̃|² = norm², whatever the kind and the head dimension.
 struct SyntheticSpec {
   std::string kind = "gaussian";
-  Index length = 1024;  ///< tokens, as many queries as keys
-  Index dim = 64;       ///< d
+  Index length = 1024;        ///< tokens, as many queries as keys
+  bool length_given = false;  ///< whether `length=` was written
+  Index dim = 64;             ///< d
   Index value_dim = 64;
   double norm = 1.0;
   std::uint64_t seed = 1;
@@ -46,23 +47,5 @@ std::span<const KeyHelp> synthetic_keys();
 ///
 /// Throws BadInput on an unknown kind or key (with the nearest names) and on a value out of its range.
 SyntheticSpec parse_synthetic(std::string_view text);
-
-/// The problem. Its first tokens do not depend on `length`: a shorter problem is a prefix of a longer one.
-///
-///   gaussian   x̃ ~ N(0, norm²/d I), independent
-///   sphere     x̃ = norm · u, u uniform on the unit sphere, independent: |x̃| = norm exactly
-///   ar1        x̃₀ as gaussian, x̃ₜ = rho x̃ₜ₋₁ + √(1 − rho²) zₜ with zₜ as gaussian: the same marginal law,
-///   and
-///              E x̃ₜ·x̃ₜ₊ₕ = rhoʰ norm²
-///   clustered  x̃ = norm (√(1 − spread²) c + spread z/√d), c one of `clusters` directions uniform on the
-///   sphere,
-///              chosen uniformly and shared by queries and keys, z ~ N(0, I)
-///
-/// Queries and keys are independent given the centres. Values: `independent` are N(0, 1); `linear` are
-/// v = A k̃ / norm, A (value_dim×d) with rows √d times a direction uniform on the sphere, so that an entry of
-/// v has mean square 1 over the draw of the keys and A (and given A, where k̃ is isotropic).
-///
-/// Numbers come from the stream (seed, cell, 0, Purpose::data), one cell per array.
-AttentionProblem make_synthetic(const SyntheticSpec& spec);
 
 }  // namespace attngap

@@ -11,7 +11,7 @@
 #include "estimators/maclaurin.hpp"
 #include "estimators/projection.hpp"
 #include "experiments/experiment_table.hpp"
-#include "experiments/synthetic.hpp"
+#include "experiments/synthetic_stream.hpp"
 #include "plots/figures.hpp"
 
 #include <cmath>

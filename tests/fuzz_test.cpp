@@ -5,7 +5,7 @@
 #include "estimators/error.hpp"
 #include "estimators/estimator_table.hpp"
 #include "experiments/run_store.hpp"
-#include "experiments/synthetic.hpp"
+#include "experiments/synthetic_stream.hpp"
 #include "tests/stream_words.hpp"
 
 #include <csignal>

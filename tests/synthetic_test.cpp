@@ -1,4 +1,4 @@
-#include "experiments/synthetic.hpp"
+#include "experiments/synthetic_stream.hpp"
 
 #include "data_test_support.hpp"
 
