@@ -3,6 +3,7 @@
 #include "estimators/elementwise_state.hpp"
 #include "estimators/error.hpp"
 #include "estimators/estimator_table.hpp"
+#include "estimators/names.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -74,6 +75,7 @@ void require_different(std::string_view option, const std::vector<double>& numbe
 // Closed forms at norm 10 reach exp(600): further out they leave the range of a double.
 constexpr double kLargestNorm = 10.0;
 constexpr Index kLargestMap = 200;
+constexpr Index kLongest = Index{1} << 28;
 
 // k̂ needs 25 numbers.
 constexpr std::int64_t kFewestPairReplicates = 25;
@@ -106,13 +108,51 @@ void validate_truncation(const TruncationGrid& truncation) {
   require_different("--degrees", {truncation.degrees.begin(), truncation.degrees.end()});
 }
 
+void validate_lengths(const LengthGrid& grid) {
+  require(!grid.lengths.empty(), "--lengths is empty; give lengths such as 1024,4096,16384");
+  for (const Index length : grid.lengths)
+    require(length >= 1 && length <= kLongest, "--lengths: {} must be from 1 to 2^28", length);
+  require_different("--lengths", {grid.lengths.begin(), grid.lengths.end()});
+  for (const Index length : grid.lengths) require_increasing(grid.features_at(length));
+}
+
 }  // namespace
+
+std::vector<Index> LengthGrid::features_at(Index length) const {
+  const auto l = static_cast<double>(length);
+  std::vector<Index> counts;
+  for (const std::string& rule : features) {
+    // Of a square both roundings of its root are exact, and so are powers of two under log2.
+    if (rule == "sqrt") {
+      counts.push_back(static_cast<Index>(std::ceil(std::sqrt(l))));
+    } else if (rule == "log") {
+      counts.push_back(std::max<Index>(1, static_cast<Index>(std::ceil(std::log2(l)))));
+    } else {
+      counts.push_back(static_cast<Index>(parse_count("--features (a count, sqrt or log)", rule)));
+    }
+  }
+  std::sort(counts.begin(), counts.end());
+  counts.erase(std::unique(counts.begin(), counts.end()), counts.end());
+  return counts;
+}
 
 std::int64_t RunSpec::cells() const {
   if (pairs)
     return static_cast<std::int64_t>(
         pairs->dims.size() * (pairs->norms.size() * pairs->cosines.size() + (pairs->map > 0 ? 1 : 0)));
+  if (lengths) return static_cast<std::int64_t>(data.size() * lengths->lengths.size());
   return static_cast<std::int64_t>(data.size()) + (truncation ? 1 : 0);
+}
+
+RunSpec RunSpec::at_length(std::int64_t cell) const {
+  RunSpec spec = *this;
+  spec.data = {data[static_cast<std::size_t>(cell) / lengths->lengths.size()]};
+  spec.features = lengths->features_at(length_of(cell));
+  return spec;
+}
+
+Index RunSpec::length_of(std::int64_t cell) const {
+  return lengths->lengths[static_cast<std::size_t>(cell) % lengths->lengths.size()];
 }
 
 void RunSpec::validate() const {
@@ -121,7 +161,11 @@ void RunSpec::validate() const {
           "--data is missing; give a .npz or .safetensors with q, k, v, or synthetic:gaussian");
   require(!estimators.empty(), "--estimators is missing; `attngap list estimators` shows them");
   if (pairs) validate_pairs(*pairs, replicates);
-  require_increasing(features);
+  if (lengths) {
+    validate_lengths(*lengths);
+  } else {
+    require_increasing(features);
+  }
   require(replicates >= 2, "--replicates = {}, must be at least 2 (a variance needs two)", replicates);
   require(replicates <= 0xffffffffLL, "--replicates = {}, must be at most 2^32 - 1 (one address each)",
           replicates);
@@ -143,6 +187,11 @@ std::string RunSpec::text(const std::vector<std::string>& heads) const {
   if (pairs)
     json["pairs"] = {
         {"norms", pairs->norms}, {"cosines", pairs->cosines}, {"dims", pairs->dims}, {"map", pairs->map}};
+  if (lengths) {
+    json["features"] = lengths->features;
+    json["lengths"] = lengths->lengths;
+    json["subsample"] = lengths->strided ? "stride" : "prefix";
+  }
   if (truncation) json["truncation"] = {{"radii", truncation->radii}, {"degrees", truncation->degrees}};
   return json.dump(2);
 }

@@ -24,6 +24,17 @@ struct TruncationGrid {
   std::vector<Index> degrees;  ///< increasing
 };
 
+/// The lengths of `gap-vs-length` and `speed-vs-length`: every head is cut down to each of them.
+struct LengthGrid {
+  std::vector<Index> lengths;  ///< increasing
+  std::vector<std::string>
+      features;  ///< counts m, and the rules of the length `sqrt` (⌈√l⌉) and `log` (⌈log₂ l⌉)
+  bool strided = false;  ///< evenly spaced tokens of a stored head rather than its first ones
+
+  /// The counts at a length, increasing, each once.
+  std::vector<Index> features_at(Index length) const;
+};
+
 /// What a run measures: everything that decides its numbers, and nothing that does not (threads, formats,
 /// output).
 struct RunSpec {
@@ -43,12 +54,18 @@ struct RunSpec {
 
   std::optional<PairGrid> pairs;             ///< of kernel-variance, which has no heads
   std::optional<TruncationGrid> truncation;  ///< of taylor-truncation, which draws nothing
+  std::optional<LengthGrid> lengths;         ///< of gap-vs-length and speed-vs-length
 
   /// How many cells the run has.
   std::int64_t cells() const;
 
   /// Throws BadInput naming the option, its value and the rule.
   void validate() const;
+
+  /// The specification of cell `cell` of a grid of lengths as one of gap-vs-features: one head, and the
+  /// counts of its length.
+  RunSpec at_length(std::int64_t cell) const;
+  Index length_of(std::int64_t cell) const;
 
   /// The specification as JSON text; `heads` are the identities (`head_identity`) of `data`.
   std::string text(const std::vector<std::string>& heads) const;

@@ -49,13 +49,16 @@ class SyntheticStream final : public KeyStream {
   Index keys() const override { return spec_.length; }
   void read(Segment tokens, Matrix& K, Matrix& V) const override;
 
+  /// M of linear values v = M k̃ (value_dim×d); empty for independent ones.
+  const Matrix& value_map() const { return value_map_; }
+
   /// The problem without keys at `count` evenly spread queries (0: all), as `sample_queries` spreads them.
   AttentionProblem queries(Index count) const;
 
  private:
   SyntheticSpec spec_;
   TokenSequence queries_, keys_;
-  Matrix value_map_;  // linear values: A √d / norm
+  Matrix value_map_;
 };
 
 /// The whole problem. Throws BadInput when it does not fit the memory of this machine.

@@ -1,0 +1,277 @@
+#include "experiments/gap_cell.hpp"
+
+#include "analysis/length_law.hpp"
+#include "analysis/prediction.hpp"
+#include "estimators/ensemble.hpp"
+#include "estimators/error.hpp"
+
+#include <chrono>
+#include <utility>
+
+#include <tbb/parallel_for.h>
+
+namespace attngap {
+namespace {
+
+std::vector<std::vector<double>> blocks_of(const std::vector<GapAccumulator>& series) {
+  std::vector<std::vector<double>> numbers;
+  for (const GapAccumulator& each : series) numbers.push_back(each.block());
+  return numbers;
+}
+
+class StoredWorker final : public ReplicateWorker {
+ public:
+  StoredWorker(std::size_t counts, std::unique_ptr<AttentionSampler> sampler,
+               std::vector<GapAccumulator> series)
+      : counts_(counts), sampler_(std::move(sampler)), series_(std::move(series)) {}
+
+ private:
+  void start_block() override {
+    for (GapAccumulator& series : series_) series.start_block();
+  }
+  void draw(const StreamAddress& address) override {
+    sampler_->draw(address, [&](std::size_t estimator, std::size_t count, const AttentionEstimate& estimate) {
+      series_[estimator * counts_ + count].add(estimate);
+    });
+  }
+  std::vector<std::vector<double>> block() const override { return blocks_of(series_); }
+
+  std::size_t counts_;
+  std::unique_ptr<AttentionSampler> sampler_;
+  std::vector<GapAccumulator> series_;
+};
+
+class StoredGapCell final : public GapCell {
+ public:
+  StoredGapCell(RunSpec run, const Estimators& estimators, std::string name, AttentionProblem problem)
+      : GapCell(std::move(run), estimators, std::move(name)), problem_(std::move(problem)) {
+    for (const auto& estimator : estimators) estimator->check(problem_);
+    find_targets();
+    ensemble_.emplace(problem_, sampled(), spec().features, spec().precision);
+  }
+
+  std::unique_ptr<CellWorker> worker() const override {
+    return std::make_unique<StoredWorker>(spec().features.size(), ensemble_->sampler(), accumulators());
+  }
+
+ private:
+  const AttentionProblem& queries() const override { return problem_; }
+  Index keys() const override { return problem_.keys(); }
+  Matrix exact_target(const AttentionEstimator& estimator) const override {
+    return target_of(spec(), estimator, problem_);
+  }
+  bool has_moments(const AttentionEstimator& estimator) const override {
+    return estimator.has_moments() && estimator.terms_have_variance(problem_);
+  }
+
+  AttentionEstimate baseline(const AttentionEstimator& estimator) const override {
+    const AttentionEstimator* group[] = {&estimator};
+    const auto plan = estimator.plan(problem_, group, {}, Precision::float64);
+    AttentionEstimate estimate;
+    plan->sampler()->draw(
+        {}, [&](std::size_t, std::size_t, const AttentionEstimate& answer) { estimate = answer; });
+    return estimate;
+  }
+
+  // First-order theory, where the error is measured against what the theory is about.
+  std::vector<std::vector<Metric>> predicted(const AttentionEstimator& estimator) const override {
+    const auto* ratio = dynamic_cast<const RatioEstimator*>(&estimator);
+    if (!spec().predictions || !why_unpredictable(estimator).empty()) return {};
+    if (target_name(spec(), estimator) != estimator.target_name()) return {};
+    if (problem_.keys() > kPredictedKeys) return {};  // before a copy of the head is made to ask more
+    const Index most = predicts_by_products(*ratio, problem_) ? kPredictedKeys : kPredictedKeysOneByOne;
+    if (problem_.keys() > most) return {};
+    const RatioPrediction prediction = predict(*ratio, problem_);
+    std::vector<std::vector<Metric>> metrics;
+    for (const Index draws : spec().features) metrics.push_back(predicted_metrics(prediction, draws));
+    return metrics;
+  }
+
+  AttentionProblem problem_;
+  std::optional<Ensemble> ensemble_;
+};
+
+class StreamedWorker final : public CellWorker {
+ public:
+  StreamedWorker(std::size_t counts, const StreamedEnsemble& ensemble, std::vector<GapAccumulator> series)
+      : counts_(counts), ensemble_(ensemble), series_(std::move(series)) {}
+
+  std::vector<std::vector<double>> draw_block(const ReplicateBlock& block, const DrawWatch& watch) override {
+    for (GapAccumulator& series : series_) series.start_block();
+    std::vector<StreamAddress> addresses;
+    for (std::int64_t offset = 0; offset < block.count; ++offset) addresses.push_back(block.address(offset));
+    ensemble_.draw(
+        addresses,
+        [&](std::size_t, std::size_t estimator, std::size_t count, const AttentionEstimate& estimate) {
+          series_[estimator * counts_ + count].add(estimate);
+        },
+        [&] { return watch.stopped(); });
+    if (!watch.stopped()) watch.drawn(block.count);
+    return blocks_of(series_);
+  }
+
+ private:
+  std::size_t counts_;
+  const StreamedEnsemble& ensemble_;
+  std::vector<GapAccumulator> series_;
+};
+
+class StreamedGapCell final : public GapCell {
+ public:
+  StreamedGapCell(RunSpec run, const Estimators& estimators, const SyntheticSpec& synthetic)
+      : GapCell(std::move(run), estimators, synthetic.name),
+        synthetic_(synthetic),
+        stream_(synthetic),
+        problem_{stream_.queries(spec().queries), &stream_} {
+    find_targets();
+    ensemble_.emplace(problem_, sampled(), spec().features, spec().precision);
+  }
+
+  std::unique_ptr<CellWorker> worker() const override {
+    return std::make_unique<StreamedWorker>(spec().features.size(), *ensemble_, accumulators());
+  }
+
+ private:
+  const AttentionProblem& queries() const override { return problem_.queries; }
+  Index keys() const override { return stream_.keys(); }
+  Matrix exact_target(const AttentionEstimator&) const override { return exact_attention(problem_).output; }
+  bool has_moments(const AttentionEstimator& estimator) const override { return estimator.has_moments(); }
+  AttentionEstimate baseline(const AttentionEstimator& estimator) const override {
+    return streamed_estimate(problem_, estimator);
+  }
+
+  std::vector<std::vector<Metric>> predicted(const AttentionEstimator& estimator) const override {
+    if (!spec().predictions || synthetic_.kind != "gaussian" || synthetic_.mask != Mask::none) return {};
+    const auto law = LengthLaw::of(estimator, synthetic_.norm * synthetic_.norm, synthetic_.dim);
+    if (!law) return {};
+    const Matrix exact = exact_target(estimator);
+    const Matrix Q = problem_.queries.scaled_queries();
+    std::vector<std::vector<Metric>> metrics;
+    for (const Index draws : spec().features)
+      metrics.push_back(law->metrics(Q, stream_.value_map(), exact, keys(), draws));
+    return metrics;
+  }
+
+  SyntheticSpec synthetic_;
+  SyntheticStream stream_;
+  StreamedProblem problem_;
+  std::optional<StreamedEnsemble> ensemble_;
+};
+
+}  // namespace
+
+GapCell::GapCell(RunSpec spec, const Estimators& estimators, std::string name)
+    : spec_(std::move(spec)), estimators_(estimators), name_(std::move(name)) {
+  for (const auto& estimator : estimators_)
+    if (estimator->random()) sampled_.push_back(estimator.get());
+}
+
+void GapCell::find_targets() {
+  const auto start = std::chrono::steady_clock::now();
+  for (const auto& estimator : estimators_) {
+    auto [target, is_new] = targets_.try_emplace(target_name(spec_, *estimator));
+    if (is_new) target->second = exact_target(*estimator);
+  }
+  exact_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+std::vector<GapAccumulator> GapCell::accumulators() const {
+  std::vector<GapAccumulator> series;
+  for (const AttentionEstimator* estimator : sampled_)
+    for (std::size_t count = 0; count < spec_.features.size(); ++count)
+      series.emplace_back(target(*estimator), estimator->denominator(), estimator->post_scaling());
+  return series;
+}
+
+std::vector<ResultRow> GapCell::rows(const BlocksOfSeries& blocks_of) const {
+  std::vector<std::vector<std::vector<Metric>>> predictions(estimators_.size());
+  tbb::parallel_for(std::size_t{0}, estimators_.size(), [&](std::size_t i) {
+    if (estimators_[i]->random()) predictions[i] = predicted(*estimators_[i]);
+  });
+  std::vector<ResultRow> rows;
+  std::int64_t series = 0;
+  for (std::size_t i = 0; i < estimators_.size(); ++i) {
+    const AttentionEstimator& estimator = *estimators_[i];
+    if (!estimator.random()) {
+      GapAccumulator accumulator(target(estimator), estimator.denominator());
+      accumulator.add(baseline(estimator));
+      append(rows, estimator, 0, 1, {accumulator.block()});
+      continue;
+    }
+    for (std::size_t count = 0; count < spec_.features.size(); ++count) {
+      append(rows, estimator, spec_.features[count], spec_.replicates, blocks_of(series++));
+      if (predictions[i].empty()) continue;
+      const ResultRow row = rows.back();
+      append_metrics(rows, row, predictions[i][count]);
+    }
+  }
+  return rows;
+}
+
+const Matrix& GapCell::target(const AttentionEstimator& estimator) const {
+  return targets_.at(target_name(spec_, estimator));
+}
+
+void GapCell::append(std::vector<ResultRow>& rows, const AttentionEstimator& estimator, Index draws,
+                     std::int64_t replicates, const std::vector<std::vector<double>>& blocks) const {
+  Spec shown = estimator.spec();
+  shown.options.erase("projection");
+  ResultRow row;
+  row.experiment = spec_.experiment;
+  row.data = name_;
+  row.estimator = shown.text();
+  row.projection = estimator.projection();
+  row.target = target_name(spec_, estimator);
+  row.draws = draws;
+  row.dimension = estimator.dimension(draws);
+  row.length = keys();
+  row.head_dim = queries().head_dim();
+  row.queries = queries().queries();
+  row.replicates = replicates;
+  require_gap_blocks(row, target(estimator), blocks);
+  append_metrics(rows, row, gap_metrics(target(estimator), blocks, has_moments(estimator)));
+}
+
+std::unique_ptr<Cell> stored_gap_cell(RunSpec spec, const Estimators& estimators, std::string name,
+                                      AttentionProblem problem) {
+  return std::make_unique<StoredGapCell>(std::move(spec), estimators, std::move(name), std::move(problem));
+}
+
+std::unique_ptr<Cell> streamed_gap_cell(RunSpec spec, const Estimators& estimators,
+                                        const SyntheticSpec& synthetic) {
+  return std::make_unique<StreamedGapCell>(std::move(spec), estimators, synthetic);
+}
+
+std::string target_name(const RunSpec& spec, const AttentionEstimator& estimator) {
+  return spec.against_softmax ? "softmax" : estimator.target_name();
+}
+
+Matrix target_of(const RunSpec& spec, const AttentionEstimator& estimator, const AttentionProblem& problem) {
+  return spec.against_softmax ? estimator.AttentionEstimator::target(problem) : estimator.target(problem);
+}
+
+void require_gap_blocks(const ResultRow& row, const Matrix& exact,
+                        const std::vector<std::vector<double>>& blocks) {
+  const ReplicateBlocks cut(row.replicates);
+  bool whole = std::cmp_equal(blocks.size(), cut.count());
+  for (std::size_t i = 0; whole && i < blocks.size(); ++i) {
+    const auto block = static_cast<std::int64_t>(i);
+    whole = is_gap_block(blocks[i], exact, cut.first(block + 1) - cut.first(block));
+  }
+  require(whole, "run.sqlite: the stored blocks of {} on {} are damaged; delete the directory and run again",
+          row.estimator, row.data);
+}
+
+void append_metrics(std::vector<ResultRow>& rows, ResultRow row, const std::vector<Metric>& metrics) {
+  for (const Metric& metric : metrics) {
+    row.metric = metric.name;
+    row.value = metric.estimated.value;
+    row.std_error = metric.estimated.std_error;
+    row.ci_low = metric.estimated.low;
+    row.ci_high = metric.estimated.high;
+    row.status = metric.status;
+    rows.push_back(row);
+  }
+}
+
+}  // namespace attngap
