@@ -53,8 +53,7 @@ AttentionProblem make_problem(Matrix Q, Matrix K, Matrix V, Mask mask, std::opti
   require_finite(V, "v", source);
 
   AttentionProblem problem{std::move(Q), std::move(K), std::move(V), checked_scale, mask, {}, {}};
-  problem.positions.resize(static_cast<std::size_t>(problem.queries()));
-  std::iota(problem.positions.begin(), problem.positions.end(), Index{0});
+  problem.positions = first_tokens(problem.queries());
   return problem;
 }
 
@@ -85,6 +84,34 @@ AttentionProblem sample_queries(const AttentionProblem& problem, Index count) {
     sample.positions.push_back(problem.positions[static_cast<std::size_t>(rows[i])]);
   }
   return sample;
+}
+
+AttentionProblem at_tokens(const AttentionProblem& problem, const std::vector<Index>& tokens) {
+  require(!tokens.empty(), "a problem needs at least one token");
+  AttentionProblem part{problem.Q,
+                        problem.K(tokens, Eigen::all),
+                        problem.V(tokens, Eigen::all),
+                        problem.scale,
+                        problem.mask,
+                        problem.positions,
+                        {}};
+  if (problem.gates.size() > 0) part.gates = problem.gates(tokens);
+  if (problem.queries() != problem.keys()) return part;
+  part.Q = problem.Q(tokens, Eigen::all);
+  part.positions = first_tokens(part.keys());
+  return part;
+}
+
+std::vector<Index> first_tokens(Index count) {
+  std::vector<Index> tokens(static_cast<std::size_t>(count));
+  std::iota(tokens.begin(), tokens.end(), Index{0});
+  return tokens;
+}
+
+std::vector<Index> strided_tokens(Index keys, Index count) {
+  std::vector<Index> tokens;
+  for (Index i = 0; i < count; ++i) tokens.push_back(i * keys / count);
+  return tokens;
 }
 
 }  // namespace attngap

@@ -49,4 +49,12 @@ std::vector<Index> spread_queries(Index n, Index count);
 /// The same problem at `count` evenly spread queries, as `spread_queries` spreads them.
 AttentionProblem sample_queries(const AttentionProblem& problem, Index count);
 
+/// The problem of some of its tokens, given in increasing order: their keys and values, and of
+/// self-attention their queries (of cross attention, n ≠ l, all queries). Throws BadInput on none.
+AttentionProblem at_tokens(const AttentionProblem& problem, const std::vector<Index>& tokens);
+
+/// Tokens 0 … count−1, and `count` evenly spaced ones ⌊i l/count⌋.
+std::vector<Index> first_tokens(Index count);
+std::vector<Index> strided_tokens(Index keys, Index count);
+
 }  // namespace attngap

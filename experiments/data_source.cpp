@@ -283,16 +283,20 @@ std::string head_identity(const Dataset& dataset) {
                      dataset.content_hash);
 }
 
-Dataset load_dataset(std::string_view argument) {
+std::optional<SyntheticSpec> synthetic_argument(std::string_view argument) {
   require(!argument.empty(), "--data is empty; give a .npz or .safetensors file, or synthetic:KIND");
   require(is_utf8(argument), "data \"{}\": is not UTF-8 text, which results are; rename the file", argument);
-  Dataset dataset;
-  if (argument.starts_with(kSynthetic)) {
-    const SyntheticSpec spec = parse_synthetic(argument.substr(kSynthetic.size()));
-    dataset = {spec.name, std::string(argument), make_synthetic(spec), {}, {}};
-  } else {
-    dataset = load_file(argument);
-  }
+  if (!argument.starts_with(kSynthetic)) return std::nullopt;
+  SyntheticSpec spec = parse_synthetic(argument.substr(kSynthetic.size()));
+  check_name(spec.name);
+  return spec;
+}
+
+Dataset load_dataset(std::string_view argument) {
+  const auto synthetic = synthetic_argument(argument);
+  Dataset dataset = synthetic
+                        ? Dataset{synthetic->name, std::string(argument), make_synthetic(*synthetic), {}, {}}
+                        : load_file(argument);
   check_name(dataset.name);
   dataset.content_hash = content_hash(dataset.problem);
   return dataset;

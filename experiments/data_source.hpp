@@ -2,8 +2,10 @@
 
 #include "estimators/attention_problem.hpp"
 #include "estimators/names.hpp"
+#include "experiments/synthetic.hpp"
 
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,6 +34,9 @@ std::span<const KeyHelp> data_keys();
 /// Throws BadInput for whatever cannot be used: a missing or damaged file, absent arrays, wrong rank or
 /// shapes, a head that does not exist, NaN or infinity, unknown keys (with the nearest ones).
 Dataset load_dataset(std::string_view argument);
+
+/// The synthetic problem an argument of --data asks for, with its name checked; none if it names a file.
+std::optional<SyntheticSpec> synthetic_argument(std::string_view argument);
 
 /// What decides a head's numbers and how they are called, wherever it was read from: `NAME (mask M, scale S,
 /// HASH)`.

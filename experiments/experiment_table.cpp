@@ -2,6 +2,7 @@
 
 #include "estimators/names.hpp"
 #include "experiments/control_variates_run.hpp"
+#include "experiments/gap_length_run.hpp"
 #include "experiments/gap_run.hpp"
 #include "experiments/kernel_variance_run.hpp"
 #include "experiments/taylor_truncation_run.hpp"
@@ -15,6 +16,9 @@ namespace {
 constexpr std::array kExperiments{
     NamedExperiment{"gap-vs-features", "distance from exact attention against the number of directions m",
                     "256", &run_gap_vs_features},
+    NamedExperiment{"gap-vs-length",
+                    "distance from exact attention against the number of keys, at fixed m or a rule of l",
+                    "256", &run_gap_vs_length, Workload::lengths},
     NamedExperiment{"control-variates",
                     "bias, variance and MSE of every coefficient policy: from RFA over EVA to softmax", "16",
                     &run_control_variates},

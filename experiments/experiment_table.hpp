@@ -10,6 +10,7 @@ namespace attngap {
 /// What an experiment measures on.
 enum class Workload {
   heads,      ///< --data
+  lengths,    ///< --data at --lengths
   pairs,      ///< --norms, --cosines, --dims
   truncation  ///< --radii, --degrees, and --data if any
 };

@@ -166,6 +166,10 @@ GapCell::GapCell(RunSpec spec, const Estimators& estimators, std::string name)
     if (estimator->random()) sampled_.push_back(estimator.get());
 }
 
+std::string GapCell::name() const {
+  return spec_.lengths ? fmt::format("{},length={}", name_, keys()) : name_;
+}
+
 void GapCell::find_targets() {
   const auto start = std::chrono::steady_clock::now();
   for (const auto& estimator : estimators_) {

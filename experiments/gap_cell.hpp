@@ -24,7 +24,7 @@ using Estimators = std::vector<std::unique_ptr<AttentionEstimator>>;
 /// queries, a series an estimator and count, and their rows. Where keys and values come from is its kinds'.
 class GapCell : public Cell {
  public:
-  std::string name() const override { return name_; }
+  std::string name() const override;
   double exact_seconds() const override { return exact_seconds_; }
   std::vector<ResultRow> rows(const BlocksOfSeries& blocks_of) const override;
 

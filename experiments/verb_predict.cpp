@@ -137,17 +137,6 @@ void write_head(const std::string& path, const RatioPrediction& said, Index draw
                      {said.ew2.data(), said.ew2.data() + said.ew2.size()}}}});
 }
 
-// The first `length` tokens of a head; of cross attention the first keys, seen by every query.
-AttentionProblem prefix(const AttentionProblem& problem, Index length) {
-  AttentionProblem part = problem;
-  part.K = problem.K.topRows(length);
-  part.V = problem.V.topRows(length);
-  if (problem.queries() != problem.keys()) return part;
-  part.Q = problem.Q.topRows(length);
-  part.positions.resize(static_cast<std::size_t>(length));
-  return part;
-}
-
 // Lines of the gap against m and length: averages over queries, as a run measures them.
 void predict_curves(const VerbOptions& options, const Estimators& estimators) {
   require(!options.given("out"), "--out holds the arrays of one length; leave --lengths or --out away");
@@ -159,7 +148,7 @@ void predict_curves(const VerbOptions& options, const Estimators& estimators) {
     const auto length = static_cast<Index>(parse_count("--lengths", piece));
     require(length <= dataset.problem.keys(), "--lengths: {} is beyond the {} keys of {}", length,
             dataset.problem.keys(), dataset.name);
-    const AttentionProblem whole = prefix(dataset.problem, length);
+    const AttentionProblem whole = at_tokens(dataset.problem, first_tokens(length));
     const Index queries = options.queries("256");
     const AttentionProblem problem = queries == 0 ? whole : sample_queries(whole, queries);
     for (const auto& estimator : estimators) {

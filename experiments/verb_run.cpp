@@ -3,6 +3,7 @@
 #include "experiments/control_variates_run.hpp"
 #include "experiments/data_source.hpp"
 #include "experiments/experiment_table.hpp"
+#include "experiments/gap_length_run.hpp"
 #include "experiments/gap_run.hpp"
 #include "experiments/kernel_variance_run.hpp"
 #include "experiments/memory_need.hpp"
@@ -43,7 +44,6 @@ RunSpec read_spec(const VerbOptions& options) {
   RunSpec spec;
   spec.experiment = experiment_named(experiments.front()).name;
   spec.data = options.list("data");
-  spec.features = options.features();
   spec.replicates = parse_count("--replicates (a variance needs two)", options.text("replicates"), 2);
   spec.queries = options.queries(experiment_named(spec.experiment).default_queries);
   spec.seed = options.seed();
@@ -68,6 +68,7 @@ RunSpec read_spec(const VerbOptions& options) {
 // The identities of the heads. Reads each once before anything is written, so that a bad one is found now and
 // not after an hour.
 std::vector<std::string> check_data(const RunSpec& spec, int threads) {
+  if (spec.lengths) return check_lengths(spec, threads);
   if (spec.pairs) require_pairs_fit(spec, threads);
   const auto estimators =
       spec.truncation ? std::vector<std::unique_ptr<AttentionEstimator>>{} : make_estimators(spec.estimators);
@@ -108,12 +109,14 @@ void print_summary(const RunSpec& spec, const std::vector<ResultRow>& rows) {
   if (spec.pairs || spec.truncation) return;
   std::string head;
   for (const ResultRow& row : rows) {
-    const bool last = row.draws == 0 || row.draws == spec.features.back();
+    const Index largest = spec.lengths ? spec.lengths->features_at(row.length).back() : spec.features.back();
+    const bool last = row.draws == 0 || row.draws == largest;
     if (row.metric != "median_relative_error" || !last) continue;
-    if (row.data != head)
+    const std::string where = fmt::format("{} {}", row.data, row.length);
+    if (where != head)
       fmt::print("\n{}: {} keys, d = {}, {} queries\n  {:<44} {:>6}  median |error|/|exact|\n", row.data,
                  row.length, row.head_dim, row.queries, "estimator", "m");
-    head = row.data;
+    head = where;
     const bool coupled = !row.projection.empty() && row.projection != "iid";
     fmt::print("  {:<44} {:>6}  {:.4g}{}\n", row.estimator + (coupled ? ", " + row.projection : ""),
                row.draws == 0 ? std::string("-") : fmt::format("{}", row.draws), row.value,

@@ -27,9 +27,17 @@ constexpr std::array kOfTruncation{
     OwnOption{"degrees", "0,1,2,3,4,5,6,7,8,10,12,14,16,20,24",
               "taylor-truncation: degrees of the polynomial"},
 };
+constexpr std::array kOfLengths{
+    OwnOption{"lengths", "256,1024,4096,16384", "gap-vs-length: numbers l of keys"},
+    OwnOption{"subsample", "prefix",
+              "gap-vs-length: prefix or stride, the first or evenly spaced tokens of a stored head"},
+};
 constexpr std::array<std::string_view, 2> kNotOfPairs{"data", "queries"};
 constexpr std::array<std::string_view, 6> kNotOfTruncation{"estimators", "features", "replicates",
                                                            "against",    "force",    "precision"};
+
+// One m, so that curves differ in the estimator.
+constexpr std::string_view kLengthFeatures = "64";
 
 // Draws of a single pair are cheap, and a variance needs many.
 constexpr std::string_view kPairFeatures = "1,4,16,64";
@@ -70,6 +78,8 @@ std::vector<std::string_view> names_of(const Rows& rows) {
 }  // namespace
 
 void add_grid_options(VerbOptions& options) {
+  for (const OwnOption& row : kOfLengths)
+    options.add(std::string(row.name), std::string(row.default_value), std::string(row.help));
   for (const OwnOption& row : kOfPairs)
     options.add(std::string(row.name), std::string(row.default_value), std::string(row.help));
   for (const OwnOption& row : kOfTruncation)
@@ -77,8 +87,19 @@ void add_grid_options(VerbOptions& options) {
 }
 
 void read_grids(const VerbOptions& options, const NamedExperiment& experiment, RunSpec& spec) {
+  if (experiment.workload != Workload::lengths) refuse(options, names_of(kOfLengths), experiment);
   if (experiment.workload != Workload::pairs) refuse(options, names_of(kOfPairs), experiment);
   if (experiment.workload != Workload::truncation) refuse(options, names_of(kOfTruncation), experiment);
+  if (experiment.workload == Workload::lengths) {
+    constexpr std::array<std::string_view, 2> kSubsamples{"prefix", "stride"};
+    require_known("--subsample", options.text("subsample"), kSubsamples);
+    const std::string features =
+        options.given("features") ? options.text("features") : std::string(kLengthFeatures);
+    spec.lengths = LengthGrid{counts(options, "lengths", 1), split_at_commas(features),
+                              options.text("subsample") == "stride"};
+  } else if (experiment.workload != Workload::pairs) {
+    spec.features = options.features();
+  }
   if (experiment.workload == Workload::pairs) {
     refuse(options, kNotOfPairs, experiment);
     spec.pairs = PairGrid{numbers(options, "norms"), numbers(options, "cosines"), counts(options, "dims", 1),

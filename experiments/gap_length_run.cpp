@@ -1,0 +1,46 @@
+#include "experiments/gap_length_run.hpp"
+
+#include "estimators/error.hpp"
+#include "experiments/length_source.hpp"
+#include "experiments/memory_need.hpp"
+
+namespace attngap {
+
+RunOutcome run_gap_vs_length(const RunSpec& spec, RunStore& store, const RunControl& control) {
+  const Estimators estimators = make_estimators(spec.estimators);
+  const auto make = [&](std::int64_t cell) {
+    const RunSpec own = spec.at_length(cell);
+    const LengthSource source(spec, own.data.front());
+    const Index length = spec.length_of(cell);
+    if (source.streams(length, estimators))
+      return streamed_gap_cell(own, estimators, source.synthetic(length));
+    return stored_gap_cell(own, estimators, source.name(), source.stored(length));
+  };
+  return run_cells(spec, spec.cells(), make, store, control);
+}
+
+std::vector<std::string> check_lengths(const RunSpec& spec, int threads) {
+  const Estimators estimators = make_estimators(spec.estimators);
+  std::vector<std::string> identities;
+  std::vector<std::string> names;
+  const auto lengths = static_cast<std::int64_t>(spec.lengths->lengths.size());
+  for (std::int64_t cell = lengths - 1; cell < spec.cells(); cell += lengths) {
+    const RunSpec longest = spec.at_length(cell);
+    const LengthSource source(spec, longest.data.front());
+    for (const std::string& other : names)
+      require(other != source.name(), "--data: two heads are called {}; give one a name with name=…", other);
+    names.push_back(source.name());
+    identities.push_back(source.identity());
+    const Index length = spec.length_of(cell);
+    if (source.streams(length, estimators)) {
+      require_run_fits(longest, SyntheticStream(source.synthetic(length)).queries(spec.queries), threads);
+      continue;
+    }
+    const AttentionProblem problem = source.stored(length);
+    require_run_fits(longest, problem, threads);
+    for (const auto& estimator : estimators) estimator->check(problem);
+  }
+  return identities;
+}
+
+}  // namespace attngap
