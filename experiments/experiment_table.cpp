@@ -5,6 +5,7 @@
 #include "experiments/gap_length_run.hpp"
 #include "experiments/gap_run.hpp"
 #include "experiments/kernel_variance_run.hpp"
+#include "experiments/speed_run.hpp"
 #include "experiments/taylor_truncation_run.hpp"
 
 #include <array>
@@ -19,6 +20,9 @@ constexpr std::array kExperiments{
     NamedExperiment{"gap-vs-length",
                     "distance from exact attention against the number of keys, at fixed m or a rule of l",
                     "256", &run_gap_vs_length, Workload::lengths},
+    NamedExperiment{"speed-vs-length",
+                    "seconds and memory of exact attention and of each estimator against the length", "256",
+                    &run_speed_vs_length, Workload::lengths},
     NamedExperiment{"control-variates",
                     "bias, variance and MSE of every coefficient policy: from RFA over EVA to softmax", "16",
                     &run_control_variates},

@@ -104,9 +104,23 @@ void write_results(const std::filesystem::path& directory, const RunSpec& spec, 
   write_whole_file(directory / "run.json", provenance.dump(2) + "\n");
 }
 
+// Times and ratios to exact attention, a line an estimator and length.
+void print_speed(const std::vector<ResultRow>& rows) {
+  fmt::print("\n{:<28} {:>9}  {:<36} {:>6} {:>12}  times as fast as exact\n", "data", "keys", "estimator",
+             "m", "seconds");
+  std::string seconds;
+  for (const ResultRow& row : rows) {
+    if (row.metric == "seconds") seconds = fmt::format("{:.4g}", row.value);
+    if (row.metric != "speedup") continue;
+    fmt::print("{:<28} {:>9}  {:<36} {:>6} {:>12}  {:.3g} ± {:.2g}\n", row.data, row.length, row.estimator,
+               row.draws, seconds, row.value, row.std_error);
+  }
+}
+
 // The gap at the largest count, a line an estimator and head.
 void print_summary(const RunSpec& spec, const std::vector<ResultRow>& rows) {
   if (spec.pairs || spec.truncation) return;
+  if (spec.experiment == "speed-vs-length") return print_speed(rows);
   std::string head;
   for (const ResultRow& row : rows) {
     const Index largest = spec.lengths ? spec.lengths->features_at(row.length).back() : spec.features.back();

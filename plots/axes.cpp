@@ -95,6 +95,19 @@ Range y_range(std::span<const Panel> panels) {
   return widened(range, logarithmic, 0.6, 0.05);
 }
 
+namespace {
+
+// Five digits and more would run into each other; powers of two have a shorter name.
+std::string x_label(double x, bool as_powers) {
+  if (as_powers) return fmt::format("2^{{{}}}", std::lround(std::log2(x)));
+  const bool whole = x == std::floor(x) && std::abs(x) < 1e15;
+  return whole ? fmt::format("{}", std::llround(x)) : fmt::format("{:.6g}", x);
+}
+
+constexpr double kLongNumber = 65536;
+
+}  // namespace
+
 std::vector<Tick> x_ticks(const Panel& panel, std::size_t most) {
   std::set<double> used(panel.x_ticks.begin(), panel.x_ticks.end());
   if (used.empty()) {
@@ -107,12 +120,14 @@ std::vector<Tick> x_ticks(const Panel& panel, std::size_t most) {
   std::vector<double> labelled;
   std::copy_if(values.begin(), values.end(), std::back_inserter(labelled), is_power_of_two);
   if (!panel.log_x || labelled.size() < 2) labelled = values;
+  const bool as_powers = panel.log_x && !labelled.empty() && labelled.back() >= kLongNumber &&
+                         std::all_of(labelled.begin(), labelled.end(), is_power_of_two);
   const std::size_t stride = most == 0 ? 1 : (labelled.size() + most - 1) / most;
   std::vector<Tick> ticks;
   for (std::size_t i = 0; i < labelled.size(); ++i) {
     // Counted from the right: the largest m is the one a reader looks for.
     const bool shown = (labelled.size() - 1 - i) % std::max<std::size_t>(stride, 1) == 0;
-    ticks.push_back({labelled[i], shown ? fmt::format("{:.6g}", labelled[i]) : std::string()});
+    ticks.push_back({labelled[i], shown ? x_label(labelled[i], as_powers) : std::string()});
   }
   return ticks;
 }

@@ -4,6 +4,7 @@
 #include "plots/control_variates_figure.hpp"
 #include "plots/gap_figure.hpp"
 #include "plots/kernel_figures.hpp"
+#include "plots/length_figures.hpp"
 #include "plots/truncation_figures.hpp"
 
 #include <array>
@@ -29,6 +30,13 @@ inline constexpr std::array kFigures{
                "gap-vs-features", &gap_overview},
     FigureKind{"gap_DATA", "one head: median relative error, and relative mean square error where it exists",
                "gap-vs-features", &gap_figures},
+    FigureKind{"length_DATA", "one head: median relative and mean square error against the number of keys",
+               "gap-vs-length", &length_figures},
+    FigureKind{"length_regimes_ESTIMATOR",
+               "one estimator: mean square error of several heads against the number of keys",
+               "gap-vs-length", &length_regimes},
+    FigureKind{"speed_DATA", "one head: seconds, speed relative to exact attention, and memory by length",
+               "speed-vs-length", &speed_figures},
     FigureKind{"control_variates_DATA",
                "one head: median relative error of every coefficient policy against m, a panel an estimator",
                "control-variates", &control_variates_figures},

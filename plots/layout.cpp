@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include <fmt/format.h>
+
 namespace attngap {
 namespace {
 
 constexpr double kLine = 11;        // from one line of text to the next
-constexpr double kTickLabels = 32;  // left of the axes
+constexpr double kTickLabels = 36;  // left of the axes
 constexpr double kSample = 30;      // of a legend entry
 constexpr double kRim = 8;          // of the page
 constexpr double kLegendGap = 14;   // between its columns
@@ -23,7 +25,10 @@ bool any_title(const Figure& figure) {
 // Directly labelled baselines need room right of the axes.
 double right_of_axes(const Panel& panel, const Figure& figure, double font) {
   if (figure.small_multiples) return 2 * kRim;  // the last tick label of one panel and the first of the next
-  double room = kRim;
+  // Half of the last tick label lies beyond the axes, which end a little after the last tick.
+  const double last =
+      panel.x_ticks.empty() ? 0 : *std::max_element(panel.x_ticks.begin(), panel.x_ticks.end());
+  double room = std::max(kRim, 0.5 * text_width(fmt::format("{:.0f}", last), font));
   for (const auto& baseline : panel.baselines) room = std::max(room, kRim + text_width(baseline.label, font));
   return room;
 }

@@ -125,7 +125,11 @@ void RunningProgram::send(int signal) const {
 
 bool RunningProgram::running() {
   int status = 0;
-  if (!ended_ && waitpid(child_, &status, WNOHANG) == child_) collect(status);
+  rusage usage{};
+  if (!ended_ && wait4(child_, &status, WNOHANG, &usage) == child_) {
+    finished_.peak_bytes = 1024 * static_cast<std::int64_t>(usage.ru_maxrss);
+    collect(status);
+  }
   return !ended_;
 }
 

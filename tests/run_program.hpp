@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -12,11 +13,12 @@ namespace attngap::testing {
 
 /// How a program ended.
 struct Finished {
-  int exit_code = -1;      ///< -1 when a signal ended it
-  int signal = 0;          ///< the signal that ended it, or 0
-  bool timed_out = false;  ///< it was killed because its time was up
-  std::string out;         ///< everything it wrote to standard output
-  std::string err;         ///< everything it wrote to standard error
+  int exit_code = -1;           ///< -1 when a signal ended it
+  int signal = 0;               ///< the signal that ended it, or 0
+  bool timed_out = false;       ///< it was killed because its time was up
+  std::int64_t peak_bytes = 0;  ///< the most memory it held, if it ended by itself
+  std::string out;              ///< everything it wrote to standard output
+  std::string err;              ///< everything it wrote to standard error
 };
 
 /// Everything about a start that is not an argument.

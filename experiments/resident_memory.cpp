@@ -1,0 +1,37 @@
+#include "experiments/resident_memory.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <string>
+
+#include <malloc.h>
+
+namespace attngap {
+namespace {
+
+// A line "NAME:   123 kB" of /proc/self/status in bytes; −1 without it.
+std::int64_t status_bytes(const std::string& name) {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    if (word != name + ":") continue;
+    std::int64_t kilobytes = -1;
+    status >> kilobytes;
+    return kilobytes < 0 ? -1 : 1024 * kilobytes;
+  }
+  return -1;
+}
+
+}  // namespace
+
+ResidentPeak::ResidentPeak() {
+  malloc_trim(0);
+  std::ofstream("/proc/self/clear_refs") << "5";
+  start_ = status_bytes("VmRSS");
+}
+
+std::int64_t ResidentPeak::bytes() const {
+  const std::int64_t peak = status_bytes("VmHWM");
+  return start_ < 0 || peak < 0 ? -1 : std::max<std::int64_t>(0, peak - start_);
+}
+
+}  // namespace attngap

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+
+namespace attngap {
+
+/// Watches how much memory this process holds at most (Linux: VmHWM of /proc/self/status, which writing 5 to
+/// /proc/self/clear_refs sets back). Other threads' memory counts too.
+class ResidentPeak {
+ public:
+  /// Gives back what the allocator keeps, and starts watching.
+  ResidentPeak();
+
+  /// The most held since then less what was held at the start, in bytes; −1 where the system does not say.
+  std::int64_t bytes() const;
+
+ private:
+  std::int64_t start_;
+};
+
+}  // namespace attngap

@@ -1,0 +1,181 @@
+#include "experiments/speed_run.hpp"
+
+#include "analysis/inference.hpp"
+#include "estimators/error.hpp"
+#include "estimators/estimator_table.hpp"
+#include "experiments/length_source.hpp"
+#include "experiments/resident_memory.hpp"
+
+#include <chrono>
+#include <functional>
+#include <utility>
+
+namespace attngap {
+namespace {
+
+// What is timed: an estimator at a count, or exact attention.
+struct Contestant {
+  const AttentionEstimator* estimator;
+  Index draws;
+};
+
+struct Cost {
+  double seconds = 0.0;
+  double bytes = 0.0;
+};
+
+Cost cost_of(const std::function<void()>& work) {
+  const ResidentPeak memory;
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return {seconds, static_cast<double>(memory.bytes())};
+}
+
+// One head at one length, with all its queries, and at those exact attention is timed at.
+class SpeedCell final : public Cell {
+ public:
+  SpeedCell(RunSpec spec, const Estimators& estimators, const LengthSource& source, Index length)
+      : spec_(std::move(spec)), exact_(make_estimator("exact")), name_(source.name()) {
+    RunSpec all = spec_;
+    all.queries = 0;
+    problem_ = LengthSource(all, all.data.front()).stored(length);
+    sampled_ = spec_.queries == 0 ? problem_ : sample_queries(problem_, spec_.queries);
+    contestants_.push_back({exact_.get(), 0});
+    for (const auto& estimator : estimators) {
+      if (!estimator->random() && estimator->spec().name != "elementwise") continue;
+      estimator->check(problem_);
+      const std::vector<Index> once{0};
+      for (const Index draws : estimator->random() ? spec_.features : once)
+        contestants_.push_back({estimator.get(), draws});
+    }
+  }
+
+  std::string name() const override { return fmt::format("{},length={}", name_, problem_.keys()); }
+  double exact_seconds() const override { return 0.0; }
+  std::unique_ptr<CellWorker> worker() const override;
+
+  std::vector<ResultRow> rows(const BlocksOfSeries& blocks_of) const override {
+    std::vector<std::vector<double>> seconds, bytes;
+    for (std::size_t i = 0; i < contestants_.size(); ++i) {
+      seconds.push_back(joined(blocks_of(static_cast<std::int64_t>(2 * i))));
+      bytes.push_back(joined(blocks_of(static_cast<std::int64_t>(2 * i + 1))));
+    }
+    std::vector<ResultRow> rows;
+    for (std::size_t i = 0; i < contestants_.size(); ++i) {
+      const ResultRow row = row_of(contestants_[i]);
+      const bool scaled = i == 0 && sampled_.queries() < problem_.queries();
+      const std::string_view status = scaled ? "scaled" : "ok";
+      std::vector<Metric> metrics{{"seconds", mean_with_interval(seconds[i]), status},
+                                  {"peak_bytes", mean_with_interval(bytes[i]), status}};
+      if (i > 0) {
+        std::vector<double> speedups;
+        for (std::size_t r = 0; r < seconds[i].size(); ++r)
+          speedups.push_back(seconds.front()[r] / seconds[i][r]);
+        metrics.push_back({"speedup", mean_with_interval(speedups), "ok"});
+      }
+      append_metrics(rows, row, metrics);
+    }
+    return rows;
+  }
+
+ private:
+  friend class SpeedWorker;
+
+  ResultRow row_of(const Contestant& contestant) const {
+    Spec shown = contestant.estimator->spec();
+    shown.options.erase("projection");
+    ResultRow row;
+    row.experiment = spec_.experiment;
+    row.data = name_;
+    row.estimator = shown.text();
+    row.projection = contestant.estimator->projection();
+    row.target = contestant.estimator->target_name();
+    row.draws = contestant.draws;
+    row.dimension = contestant.draws == 0 ? 0 : contestant.estimator->dimension(contestant.draws);
+    row.length = problem_.keys();
+    row.head_dim = problem_.head_dim();
+    row.queries = problem_.queries();
+    row.replicates = spec_.replicates;
+    return row;
+  }
+
+  std::vector<double> joined(const std::vector<std::vector<double>>& blocks) const {
+    std::vector<double> numbers;
+    for (const auto& block : blocks) numbers.insert(numbers.end(), block.begin(), block.end());
+    require(std::cmp_equal(numbers.size(), spec_.replicates),
+            "run.sqlite: the stored times of {} are damaged; delete the directory and run again", name_);
+    return numbers;
+  }
+
+  RunSpec spec_;
+  std::unique_ptr<AttentionEstimator> exact_;
+  std::string name_;
+  AttentionProblem problem_, sampled_;
+  std::vector<Contestant> contestants_;
+};
+
+class SpeedWorker final : public ReplicateWorker {
+ public:
+  // The first touch of code and memory is no part of any time.
+  explicit SpeedWorker(const SpeedCell& cell) : cell_(cell), series_(2 * cell.contestants_.size()) {
+    for (const Contestant& contestant : cell_.contestants_) cost(contestant, {});
+  }
+
+ private:
+  void start_block() override {
+    for (auto& series : series_) series.clear();
+  }
+
+  void draw(const StreamAddress& address) override {
+    for (std::size_t i = 0; i < cell_.contestants_.size(); ++i) {
+      const Cost cost_of_one = cost(cell_.contestants_[i], address);
+      series_[2 * i].push_back(cost_of_one.seconds);
+      series_[2 * i + 1].push_back(cost_of_one.bytes);
+    }
+  }
+
+  std::vector<std::vector<double>> block() const override { return series_; }
+
+  Cost cost(const Contestant& contestant, const StreamAddress& address) const {
+    const bool exact = contestant.estimator == cell_.exact_.get();
+    const AttentionProblem& problem = exact ? cell_.sampled_ : cell_.problem_;
+    const AttentionEstimator* group[] = {contestant.estimator};
+    std::vector<Index> counts;
+    if (contestant.draws > 0) counts.push_back(contestant.draws);
+    Cost cost = cost_of([&] {
+      const auto plan = contestant.estimator->plan(problem, group, counts, cell_.spec_.precision);
+      plan->sampler()->draw(address, [](std::size_t, std::size_t, const AttentionEstimate&) {});
+    });
+    if (exact) {  // it goes query by query: time in proportion, memory by what it writes
+      const auto all = static_cast<double>(cell_.problem_.queries());
+      const auto measured = static_cast<double>(problem.queries());
+      cost.seconds *= all / measured;
+      cost.bytes += sizeof(double) * (all - measured) * static_cast<double>(problem.value_dim() + 1);
+    }
+    return cost;
+  }
+
+  const SpeedCell& cell_;
+  std::vector<std::vector<double>> series_;
+};
+
+std::unique_ptr<CellWorker> SpeedCell::worker() const {
+  return std::make_unique<SpeedWorker>(*this);
+}
+
+}  // namespace
+
+RunOutcome run_speed_vs_length(const RunSpec& spec, RunStore& store, const RunControl& control) {
+  const Estimators estimators = make_estimators(spec.estimators);
+  const auto make = [&](std::int64_t cell) {
+    const RunSpec own = spec.at_length(cell);
+    return std::make_unique<SpeedCell>(own, estimators, LengthSource(spec, own.data.front()),
+                                       spec.length_of(cell));
+  };
+  RunControl alone = control;
+  alone.threads = 1;
+  return run_cells(spec, spec.cells(), make, store, alone);
+}
+
+}  // namespace attngap

@@ -1,0 +1,23 @@
+#pragma once
+
+#include "experiments/cell_runner.hpp"
+
+namespace attngap {
+
+/// Seconds and peak memory of exact attention and of each estimator at every length of `spec.lengths`, on
+/// every head: experiment `speed-vs-length`. A replicate measures all of them in turn, so that ratios are of
+/// the same moments of the machine.
+///
+/// An estimator is timed as its user runs it: prepared and drawn once, at one count m, for all l queries of
+/// the head. Exact attention costs l² and is timed at the measured queries; as its time is the sum of its
+/// queries', it is then scaled to l, with the memory of all its outputs (status `scaled`). Rows:
+///
+///   seconds      of one head of l queries
+///   speedup      exact seconds / seconds, by replicate
+///   peak_bytes   the most memory beyond what was held before: the largest resident size of the process
+///                within the call (Linux), less that at its start
+///
+/// These are times of a machine: other runs give other numbers. Always on one thread.
+RunOutcome run_speed_vs_length(const RunSpec& spec, RunStore& store, const RunControl& control);
+
+}  // namespace attngap
