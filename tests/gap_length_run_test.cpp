@@ -101,8 +101,8 @@ TEST_F(LengthRunTest, AStreamedProblemGivesTheNumbersOfTheStoredOne) {
 }
 
 TEST_F(LengthRunTest, ThreadsAndInterruptionsDoNotChangeAByte) {
-  const std::vector<std::string> words = with(
-      kSmall, {"--data", "synthetic:gaussian,dim=4", "--lengths", "300,9000,20000", "--features", "8,sqrt"});
+  const std::vector<std::string> words =
+      with(kFew, {"--data", "synthetic:gaussian,dim=4", "--lengths", "9000,20000", "--features", "64,sqrt"});
   const std::string one = results("one", with(words, {"--threads", "1"}));
   EXPECT_EQ(results("three", with(words, {"--threads", "3"})), one);
   Words command{"run", "gap-vs-length", "--out", place("killed").string(), "--formats", "svg", "--quiet"};
@@ -117,7 +117,7 @@ TEST_F(LengthRunTest, ThreadsAndInterruptionsDoNotChangeAByte) {
 TEST_F(LengthRunTest, StoredHeadsAreCutToTheirFirstOrToEvenlySpacedTokens) {
   const std::string head = std::string(ATTNGAP_DATA_DIR) + "/lm_kjv_l0_h3.npz";
   const std::vector<std::string> words =
-      with(kFew, {"--data", head + ":mask=causal", "--lengths", "64,256", "--no-predictions"});
+      with(kSmall, {"--data", head + ":mask=causal", "--lengths", "64,256", "--no-predictions"});
   results("prefix", words);
   results("stride", with(words, {"--subsample", "stride"}));
   EXPECT_EQ(rows("prefix").size(), rows("stride").size());
