@@ -1,77 +1,121 @@
 #include "experiments/cell_runner.hpp"
 
-#include <chrono>
-#include <cmath>
-#include <mutex>
-#include <utility>
+#include "experiments/block_queue.hpp"
+#include "experiments/replicate_plan.hpp"
 
-#include <fmt/format.h>
-#include <tbb/enumerable_thread_specific.h>
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
 #include <tbb/global_control.h>
-#include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 
 namespace attngap {
 namespace {
 
-// What the blocks of a cell take on the disk until it is finished: `count` of this size, in whole pages, and
-// the log beside them.
-double stored_megabytes(const BlockRecord& record, std::int64_t count) {
-  constexpr std::size_t kPage = 32768;
-  constexpr double kLog = 4.2e6;
-  std::size_t bytes = 0;
-  for (const std::vector<double>& numbers : record.series)
-    bytes += (numbers.size() * sizeof(double) / kPage + 1) * kPage;
-  return (kLog + static_cast<double>(bytes) * static_cast<double>(count + 1)) / 1e6;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-void commit(RunStore& store, const BlockRecord& record, std::int64_t count) {
-  try {
-    store.commit_block(record);
-  } catch (const NoRoom& error) {
-    throw NoRoom(fmt::format("{} (a head takes about {:.0f} MB there until it is finished)", error.what(),
-                             std::ceil(stored_megabytes(record, count))));
-  }
-}
+// Forms the rows of cells that are whole.
+class Finisher {
+ public:
+  Finisher(const RunSpec& spec, BlockQueue& queue, CellShelf& shelf, const RunControl& control)
+      : spec_(spec), queue_(queue), shelf_(shelf), control_(control), arena_(control.threads) {}
 
-// Draws the blocks of a cell that the store does not have yet. False when interrupted.
-bool draw_blocks(const RunSpec& spec, std::int64_t index, const Cell& cell, RunStore& store,
-                 const RunControl& control) {
-  const ReplicateBlocks blocks(spec.replicates);
-  const auto finished = store.finished_blocks(index);
-  std::vector<std::int64_t> pending;
-  for (std::int64_t block = 0; block < blocks.count(); ++block) {
-    if (!finished.contains(block)) {
-      pending.push_back(block);
-    } else if (control.progress != nullptr) {
-      control.progress->advance(blocks.first(block + 1) - blocks.first(block), true);
+  void work() {
+    while (const auto whole = queue_.wait_whole_cell()) {
+      if (whole->pilot) {
+        decide(*whole);
+      } else {
+        if (control_.shard.whole()) finish(*whole);
+        queue_.close(whole->cell);
+      }
     }
   }
 
-  tbb::enumerable_thread_specific<std::unique_ptr<CellWorker>> workers([&] { return cell.worker(); });
-  const DrawWatch watch(control);
-  std::mutex store_mutex;
-  const auto draw_block = [&](std::int64_t block) {
-    using Clock = std::chrono::steady_clock;
-    const auto start = Clock::now();
-    const std::int64_t first = blocks.first(block);
-    const ReplicateBlock replicates{spec.seed, static_cast<std::uint32_t>(index), first,
-                                    blocks.first(block + 1) - first};
-    auto series = workers.local()->draw_block(replicates, watch);
-    if (watch.stopped()) return;
-    const BlockRecord record{index, block, std::move(series),
-                             std::chrono::duration<double>(Clock::now() - start).count()};
-    const std::lock_guard lock(store_mutex);
-    commit(store, record, blocks.count());
-  };
-  tbb::parallel_for(
-      tbb::blocked_range<std::size_t>(0, pending.size(), 1),
-      [&](const tbb::blocked_range<std::size_t>& range) {
-        for (std::size_t i = range.begin(); i < range.end(); ++i) draw_block(pending[i]);
-      },
-      tbb::simple_partitioner{});
-  return !watch.stopped();
+ private:
+  std::vector<ResultRow> rows(const Cell& cell, const WholeCell& whole) {
+    const Cell::BlocksOfSeries blocks{
+        whole.replicates, whole.pilot, [&](std::int64_t series) {
+          return queue_.with_store([&](const RunStore& store) { return store.series(whole.cell, series); });
+        }};
+    return arena_.execute([&] { return cell.rows(blocks); });
+  }
+
+  void decide(const WholeCell& whole) {
+    const auto pilot = rows(*shelf_.cell(whole.cell), whole);
+    TimeShare time;
+    queue_.with_store([&](const RunStore& store) {
+      time.cells_left = spec_.cells() / control_.shard.of - store.plans();
+      time.seconds_a_replicate = store.block_seconds(whole.cell) / static_cast<double>(whole.replicates) /
+                                 (control_.threads * control_.processes);
+    });
+    time.seconds_left = spec_.goal->budget_seconds - seconds_since(start_);
+    queue_.plan(whole,
+                planned_replicates(*spec_.goal, pilot, spec_.goal->budget_seconds > 0.0 ? &time : nullptr));
+  }
+
+  void finish(const WholeCell& whole) {
+    const auto cell = shelf_.cell(whole.cell);
+    auto results = rows(*cell, whole);
+    if (spec_.goal) mark_not_reached(*spec_.goal, results);
+    const double seconds = queue_.with_store([&](RunStore& store) {
+      const double drawn = store.block_seconds(whole.cell);
+      store.finish_cell(whole.cell, results, {cell->name(), whole.replicates, cell->exact_seconds(), drawn});
+      return drawn;
+    });
+    if (control_.log != nullptr)
+      control_.log->cell_finished(whole.cell, cell->name(), whole.replicates, seconds);
+    if (control_.processes == 1) shelf_.clear();
+  }
+
+  const RunSpec& spec_;
+  BlockQueue& queue_;
+  CellShelf& shelf_;
+  const RunControl& control_;
+  tbb::task_arena arena_;
+  Clock::time_point start_ = Clock::now();
+};
+
+// What a thread throws ends the run, and is thrown again where the run was started.
+template <typename Work>
+void guarded(BlockQueue& queue, Work work) {
+  try {
+    work();
+  } catch (...) {
+    queue.stop(std::current_exception());
+  }
 }
+
+// Threads that end with this object, whatever happens in between.
+class Threads {
+ public:
+  explicit Threads(BlockQueue& queue) : queue_(queue) {}
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+  ~Threads() {
+    if (!joined_) queue_.stop();
+    join();
+  }
+
+  template <typename Work>
+  void start(Work work) {
+    threads_.emplace_back([this, work] { guarded(queue_, work); });
+  }
+  void join() {
+    joined_ = true;
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+
+ private:
+  BlockQueue& queue_;
+  std::vector<std::thread> threads_;
+  bool joined_ = false;
+};
 
 }  // namespace
 
@@ -85,28 +129,68 @@ std::vector<std::vector<double>> ReplicateWorker::draw_block(const ReplicateBloc
   return block();
 }
 
-RunOutcome run_cells(const RunSpec& spec, std::int64_t count,
-                     const std::function<std::unique_ptr<Cell>(std::int64_t)>& make, RunStore& store,
-                     const RunControl& control) {
+std::shared_ptr<const Cell> CellShelf::cell(std::int64_t index) {
+  const std::lock_guard lock(mutex_);
+  const auto found =
+      std::find_if(cells_.begin(), cells_.end(), [&](const auto& entry) { return entry.first == index; });
+  if (found != cells_.end()) {
+    cells_.splice(cells_.begin(), cells_, found);
+  } else {
+    while (cells_.size() >= room_) cells_.pop_back();  // before the new one takes memory
+    cells_.emplace_front(index, make_(index));
+    if (progress_ != nullptr) progress_->label(cells_.front().second->name());
+  }
+  return cells_.front().second;
+}
+
+void CellShelf::clear() {
+  const std::lock_guard lock(mutex_);
+  cells_.clear();
+}
+
+void draw_blocks(BlockSource& source, CellShelf& shelf, const RunControl& control) {
+  const DrawWatch watch(control);
+  std::shared_ptr<const Cell> cell;  // before the worker, which looks at it to its end
+  std::unique_ptr<CellWorker> worker;
+  std::int64_t index = -1;
+  const auto let_go = [&] {
+    worker.reset();
+    cell.reset();
+  };
+  while (const auto task = source.next(let_go)) {
+    if (!cell || index != task->replicates.cell) {
+      let_go();
+      index = task->replicates.cell;
+      cell = shelf.cell(index);
+      worker = cell->worker();
+    }
+    const auto start = Clock::now();
+    auto series = worker->draw_block(task->replicates, watch);
+    if (watch.stopped()) return;
+    source.take({index, task->block, std::move(series), seconds_since(start), task->replicates.count});
+  }
+}
+
+RunOutcome run_cells(const RunSpec& spec, const CellMaker& make, RunStore& store, const RunControl& control) {
   // Without this TBB never uses more threads than the machine has cores, and says so on standard error.
   const tbb::global_control allowed(tbb::global_control::max_allowed_parallelism,
                                     static_cast<std::size_t>(control.threads));
-  tbb::task_arena arena(control.threads);
-  for (std::int64_t index = 0; index < count; ++index) {
-    if (store.cell_finished(index)) {
-      if (control.progress != nullptr) control.progress->advance(spec.replicates, true);
-      continue;
-    }
-    const std::unique_ptr<Cell> cell = make(index);
-    if (control.progress != nullptr) control.progress->label(cell->name());
-    const bool complete = arena.execute([&] { return draw_blocks(spec, index, *cell, store, control); });
-    if (!complete) return RunOutcome::interrupted;
-    const auto rows = cell->rows([&](std::int64_t series) { return store.series(index, series); });
-    store.finish_cell(index, rows,
-                      {cell->name(), spec.replicates, cell->exact_seconds(), store.block_seconds(index)});
+  BlockQueue queue(spec, store, control);
+  CellShelf shelf(make, control.progress, control.processes == 1 ? 1 : 2);  // drawn at, and finished
+  Finisher finisher(spec, queue, shelf, control);
+  Threads threads(queue);
+  const std::int64_t useful = std::min<std::int64_t>(control.threads, ReplicateBlocks::kMost);
+  for (std::int64_t i = 0; i < useful; ++i) threads.start([&] { draw_blocks(queue, shelf, control); });
+  if (control.serve) {
+    threads.start([&] { finisher.work(); });
+    control.serve(queue);
+  } else {
+    guarded(queue, [&] { finisher.work(); });
   }
-  store.compact();
-  return RunOutcome::finished;
+  threads.join();
+  const RunOutcome outcome = queue.result();
+  if (outcome == RunOutcome::finished) store.compact();
+  return outcome;
 }
 
 }  // namespace attngap

@@ -76,7 +76,7 @@ class ControlVariateCell final : public Cell {
                             problem_.keys(),
                             problem_.head_dim(),
                             problem_.queries(),
-                            spec_.replicates,
+                            blocks_of.replicates,
                             "",
                             0,
                             0,
@@ -207,12 +207,10 @@ void require_control_variates(const RunSpec& spec) {
   for (const auto& estimator : estimators) estimator->require_decomposable();
 }
 
-RunOutcome run_control_variates(const RunSpec& spec, RunStore& store, const RunControl& control) {
-  const auto estimators = make_estimators(spec.estimators);
-  const auto make = [&](std::int64_t index) {
-    return std::make_unique<ControlVariateCell>(spec, index, estimators);
-  };
-  return run_cells(spec, static_cast<std::int64_t>(spec.data.size()), make, store, control);
+CellMaker control_variates_cells(const RunSpec& spec) {
+  using Estimators = std::vector<std::unique_ptr<AttentionEstimator>>;
+  return [&spec, estimators = std::make_shared<Estimators>(make_estimators(spec.estimators))](
+             std::int64_t index) { return std::make_unique<ControlVariateCell>(spec, index, *estimators); };
 }
 
 }  // namespace attngap

@@ -13,7 +13,7 @@ namespace attngap {
 /// closed-form covariance, no single directions) is left out.
 ///
 /// Policy `group` is measured at 4, 16 and 64 contiguous groups, or at the estimator's own (EVA).
-RunOutcome run_control_variates(const RunSpec& spec, RunStore& store, const RunControl& control);
+CellMaker control_variates_cells(const RunSpec& spec);
 
 /// Throws BadInput, before anything is written, where the specification asks for what this experiment is not:
 /// another precision or target, nothing random, or an estimator whose output is no sum of control variates.

@@ -16,22 +16,22 @@ namespace {
 
 constexpr std::array kExperiments{
     NamedExperiment{"gap-vs-features", "distance from exact attention against the number of directions m",
-                    "256", &run_gap_vs_features},
+                    "256", &gap_vs_features_cells, Workload::heads, true},
     NamedExperiment{"gap-vs-length",
                     "distance from exact attention against the number of keys, at fixed m or a rule of l",
-                    "256", &run_gap_vs_length, Workload::lengths},
+                    "256", &gap_vs_length_cells, Workload::lengths, true},
     NamedExperiment{"speed-vs-length",
                     "seconds and memory of exact attention and of each estimator against the length", "256",
-                    &run_speed_vs_length, Workload::lengths},
+                    &speed_vs_length_cells, Workload::lengths},
     NamedExperiment{"control-variates",
                     "bias, variance and MSE of every coefficient policy: from RFA over EVA to softmax", "16",
-                    &run_control_variates},
+                    &control_variates_cells, Workload::heads, true},
     NamedExperiment{"kernel-variance",
                     "bias and variance of kernel estimates against norm, angle, d and m, over closed forms",
-                    "1", &run_kernel_variance, Workload::pairs},
+                    "1", &kernel_variance_cells, Workload::pairs},
     NamedExperiment{"taylor-truncation",
                     "error of the Taylor polynomial of exp, of element-wise weights and outputs, by degree",
-                    "256", &run_taylor_truncation, Workload::truncation},
+                    "256", &taylor_truncation_cells, Workload::truncation},
 };
 
 }  // namespace

@@ -20,8 +20,10 @@ struct NamedExperiment {
   std::string_view name;
   std::string_view meaning;
   std::string_view default_queries;  ///< of --queries
-  RunOutcome (*run)(const RunSpec& spec, RunStore& store, const RunControl& control);
+  /// Makes its cells; the specification must outlive the maker.
+  CellMaker (*cells)(const RunSpec& spec);
   Workload workload = Workload::heads;
+  bool to_precision = false;  ///< its rows have the metric that --target-rse is about
 };
 
 /// Every experiment the toolkit runs.

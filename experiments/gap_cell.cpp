@@ -189,9 +189,10 @@ std::vector<GapAccumulator> GapCell::accumulators() const {
 
 std::vector<ResultRow> GapCell::rows(const BlocksOfSeries& blocks_of) const {
   std::vector<std::vector<std::vector<Metric>>> predictions(estimators_.size());
-  tbb::parallel_for(std::size_t{0}, estimators_.size(), [&](std::size_t i) {
-    if (estimators_[i]->random()) predictions[i] = predicted(*estimators_[i]);
-  });
+  if (!blocks_of.pilot)
+    tbb::parallel_for(std::size_t{0}, estimators_.size(), [&](std::size_t i) {
+      if (estimators_[i]->random()) predictions[i] = predicted(*estimators_[i]);
+    });
   std::vector<ResultRow> rows;
   std::int64_t series = 0;
   for (std::size_t i = 0; i < estimators_.size(); ++i) {
@@ -203,7 +204,7 @@ std::vector<ResultRow> GapCell::rows(const BlocksOfSeries& blocks_of) const {
       continue;
     }
     for (std::size_t count = 0; count < spec_.features.size(); ++count) {
-      append(rows, estimator, spec_.features[count], spec_.replicates, blocks_of(series++));
+      append(rows, estimator, spec_.features[count], blocks_of.replicates, blocks_of(series++));
       if (predictions[i].empty()) continue;
       const ResultRow row = rows.back();
       append_metrics(rows, row, predictions[i][count]);

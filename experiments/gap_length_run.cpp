@@ -6,17 +6,16 @@
 
 namespace attngap {
 
-RunOutcome run_gap_vs_length(const RunSpec& spec, RunStore& store, const RunControl& control) {
-  const Estimators estimators = make_estimators(spec.estimators);
-  const auto make = [&](std::int64_t cell) {
+CellMaker gap_vs_length_cells(const RunSpec& spec) {
+  return [&spec, estimators = std::make_shared<Estimators>(make_estimators(spec.estimators))](
+             std::int64_t cell) {
     const RunSpec own = spec.at_length(cell);
     const LengthSource source(spec, own.data.front());
     const Index length = spec.length_of(cell);
-    if (source.streams(length, estimators))
-      return streamed_gap_cell(own, estimators, source.synthetic(length));
-    return stored_gap_cell(own, estimators, source.name(), source.stored(length));
+    if (source.streams(length, *estimators))
+      return streamed_gap_cell(own, *estimators, source.synthetic(length));
+    return stored_gap_cell(own, *estimators, source.name(), source.stored(length));
   };
-  return run_cells(spec, spec.cells(), make, store, control);
 }
 
 std::vector<std::string> check_lengths(const RunSpec& spec, int threads) {

@@ -10,14 +10,13 @@ AttentionProblem load_problem(const RunSpec& spec, std::int64_t cell, std::strin
   return spec.queries == 0 ? std::move(dataset.problem) : sample_queries(dataset.problem, spec.queries);
 }
 
-RunOutcome run_gap_vs_features(const RunSpec& spec, RunStore& store, const RunControl& control) {
-  const Estimators estimators = make_estimators(spec.estimators);
-  const auto make = [&](std::int64_t index) {
+CellMaker gap_vs_features_cells(const RunSpec& spec) {
+  return [&spec, estimators = std::make_shared<Estimators>(make_estimators(spec.estimators))](
+             std::int64_t index) {
     std::string name;
     AttentionProblem problem = load_problem(spec, index, name);
-    return stored_gap_cell(spec, estimators, std::move(name), std::move(problem));
+    return stored_gap_cell(spec, *estimators, std::move(name), std::move(problem));
   };
-  return run_cells(spec, static_cast<std::int64_t>(spec.data.size()), make, store, control);
 }
 
 }  // namespace attngap

@@ -115,11 +115,11 @@ class PairCell final : public Cell {
       const bool drawn = std::find(sampled_.begin(), sampled_.end(), estimator.get()) != sampled_.end();
       for (const Index draws : spec_.features) {
         std::vector<double> estimates;
-        if (drawn) estimates = all_of(blocks_of(series++), *estimator);
+        if (drawn) estimates = all_of(blocks_of, series++, *estimator);
         ResultRow row = row_of(spec_, *estimator, draws);
         row.data = data_;
         row.head_dim = pair_.head_dim();
-        if (drawn) row.replicates = spec_.replicates;
+        if (drawn) row.replicates = blocks_of.replicates;
         append_metrics(rows, row, kernel_metrics(estimates, law_of(spec_, *estimator, pair_, draws)));
         if (has_tilted_moments(*estimator)) {
           const auto& map = as_ratio(*estimator).map();
@@ -144,11 +144,12 @@ class PairCell final : public Cell {
   }
 
   // The replicates in their order, from blocks a damaged store may not give back.
-  std::vector<double> all_of(const std::vector<std::vector<double>>& blocks,
+  std::vector<double> all_of(const BlocksOfSeries& blocks_of, std::int64_t series,
                              const AttentionEstimator& estimator) const {
+    const auto blocks = blocks_of(series);
     std::vector<double> estimates;
     for (const auto& block : blocks) estimates.insert(estimates.end(), block.begin(), block.end());
-    require(std::cmp_equal(estimates.size(), spec_.replicates),
+    require(std::cmp_equal(estimates.size(), blocks_of.replicates),
             "run.sqlite: the stored blocks of {} on {} are damaged; delete the directory and run again",
             estimator.spec().text(), data_);
     return estimates;
@@ -263,10 +264,9 @@ void require_pairs_fit(const RunSpec& spec, int threads) {
                  "use a smaller m or fewer --threads");
 }
 
-RunOutcome run_kernel_variance(const RunSpec& spec, RunStore& store, const RunControl& control) {
-  const Estimators estimators = make_kernel_estimators(spec.estimators);
-  const auto make = [&](std::int64_t index) { return make_cell(spec, estimators, index); };
-  return run_cells(spec, spec.cells(), make, store, control);
+CellMaker kernel_variance_cells(const RunSpec& spec) {
+  return [&spec, estimators = std::make_shared<Estimators>(make_kernel_estimators(spec.estimators))](
+             std::int64_t index) { return make_cell(spec, *estimators, index); };
 }
 
 }  // namespace attngap

@@ -16,7 +16,7 @@ namespace attngap {
 /// After the pairs of a dimension comes, unless --map is 0, a cell without draws: predicted_kernel_mse on an
 /// even grid over the norms and all cosines, at 2·max(m) real features for every estimator whose target is
 /// softmax.
-RunOutcome run_kernel_variance(const RunSpec& spec, RunStore& store, const RunControl& control);
+CellMaker kernel_variance_cells(const RunSpec& spec);
 
 /// The estimators of `names`, each once, in the order of the table. Throws BadInput on one whose kernel
 /// estimate of a single pair is not defined: no ratio of random features, or one that looks at other keys.

@@ -7,12 +7,22 @@
 
 namespace attngap {
 
-/// A line on standard error that says how far long work has come, its rate and the time left. It writes at
-/// most ten times a second and only on a terminal. Safe to call from several threads.
+/// "1:02:03", "2:03".
+std::string clock_text(double seconds);
+
+/// A line on standard error that says how far long work has come, over all cells, its rate and the time left.
+/// It writes at most ten times a second and only on a terminal. Safe to call from several threads.
 class Progress {
  public:
   /// `total` units of work; nothing is written if `quiet` or if standard error is not a terminal.
   Progress(std::string unit, std::int64_t total, bool quiet);
+
+  /// Also says how many of `cells` are done.
+  void count_cells(std::int64_t cells);
+  void cell_done();
+
+  /// So many units more than thought (or fewer).
+  void expect(std::int64_t units);
   ~Progress();
 
   /// What is being worked on now.
@@ -30,6 +40,8 @@ class Progress {
   bool silent_;
   std::mutex mutex_;
   std::string label_;
+  std::int64_t cells_ = 0;
+  std::int64_t cells_done_ = 0;
   std::int64_t done_ = 0;
   std::int64_t earlier_ = 0;
   Clock::time_point started_ = Clock::now();

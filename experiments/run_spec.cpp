@@ -178,7 +178,13 @@ std::string RunSpec::text(const std::vector<std::string>& heads) const {
   json["heads"] = heads;
   json["estimators"] = estimators;
   json["features"] = features;
-  json["replicates"] = replicates;
+  if (goal) {
+    json["target-rse"] = goal->rse;
+    json["max-replicates"] = goal->most;
+    if (goal->budget_seconds > 0.0) json["budget"] = goal->budget_seconds;
+  } else {
+    json["replicates"] = replicates;
+  }
   json["queries"] = queries == 0 ? nlohmann::ordered_json("all") : nlohmann::ordered_json(queries);
   json["seed"] = seed;
   json["precision"] = precision == Precision::float64 ? "double" : "float";
@@ -212,6 +218,6 @@ std::vector<std::unique_ptr<AttentionEstimator>> make_estimators(const std::vect
 }
 
 ReplicateBlocks::ReplicateBlocks(std::int64_t replicates)
-    : replicates_(replicates), count_(std::min<std::int64_t>(16, replicates)) {}
+    : replicates_(replicates), count_(std::min<std::int64_t>(kMost, replicates)) {}
 
 }  // namespace attngap

@@ -35,6 +35,13 @@ struct LengthGrid {
   std::vector<Index> features_at(Index length) const;
 };
 
+/// A precision instead of a number of replicates: see replicate_plan.hpp.
+struct PrecisionGoal {
+  double rse = 0.0;             ///< relative standard error of median_relative_error
+  std::int64_t most = 4096;     ///< replicates a cell
+  double budget_seconds = 0.0;  ///< of the whole run; 0: none
+};
+
 /// What a run measures: everything that decides its numbers, and nothing that does not (threads, formats,
 /// output).
 struct RunSpec {
@@ -51,6 +58,8 @@ struct RunSpec {
 
   bool predictions =
       true;  ///< gap runs: also the rows of first-order theory, which cost a pass over pairs of keys
+
+  std::optional<PrecisionGoal> goal;  ///< then `replicates` is the most a cell may take
 
   std::optional<PairGrid> pairs;             ///< of kernel-variance, which has no heads
   std::optional<TruncationGrid> truncation;  ///< of taylor-truncation, which draws nothing
@@ -87,6 +96,7 @@ std::vector<std::unique_ptr<AttentionEstimator>> make_estimators(const std::vect
 /// How replicates are cut into blocks that are drawn, stored and merged as one: at most 16, as equal as
 /// possible.
 struct ReplicateBlocks {
+  static constexpr std::int64_t kMost = 16;
   explicit ReplicateBlocks(std::int64_t replicates);
   std::int64_t count() const { return count_; }
   std::int64_t first(std::int64_t block) const { return block * replicates_ / count_; }

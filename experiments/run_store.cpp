@@ -1,9 +1,11 @@
 #include "experiments/run_store.hpp"
 
 #include "estimators/error.hpp"
+#include "experiments/run_schema.hpp"
 #include "experiments/run_spec.hpp"
 #include "experiments/writer_lock.hpp"
 
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -15,49 +17,7 @@
 namespace attngap {
 namespace {
 
-constexpr int kApplicationId = 0x61746767;  // "atgg": a file with another id is not ours
-constexpr int kFormatVersion = 1;
 constexpr int kPatience = 10000;  // milliseconds a reader waits for a writer, and the other way round
-
-constexpr const char* kSchema = R"sql(
-  CREATE TABLE run (
-    one           INTEGER PRIMARY KEY CHECK (one = 1),
-    specification TEXT NOT NULL
-  ) STRICT;
-  CREATE TABLE block (
-    cell    INTEGER NOT NULL CHECK (cell >= 0),
-    block   INTEGER NOT NULL CHECK (block >= 0),
-    seconds REAL NOT NULL CHECK (seconds >= 0),
-    PRIMARY KEY (cell, block)
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE series (
-    cell    INTEGER NOT NULL,
-    block   INTEGER NOT NULL,
-    series  INTEGER NOT NULL CHECK (series >= 0),
-    numbers BLOB NOT NULL CHECK (length(numbers) % 8 = 0),
-    UNIQUE (cell, series, block),
-    FOREIGN KEY (cell, block) REFERENCES block (cell, block) ON DELETE CASCADE
-  ) STRICT;
-  CREATE INDEX series_of_block ON series (cell, block);
-  CREATE TABLE cell (
-    cell          INTEGER PRIMARY KEY CHECK (cell >= 0),
-    data          TEXT NOT NULL,
-    replicates    INTEGER NOT NULL CHECK (replicates >= 1),
-    exact_seconds REAL NOT NULL,
-    draw_seconds  REAL NOT NULL
-  ) STRICT;
-  CREATE TABLE result (
-    cell INTEGER NOT NULL REFERENCES cell (cell),
-    place INTEGER NOT NULL,
-    experiment TEXT NOT NULL, data TEXT NOT NULL, estimator TEXT NOT NULL, projection TEXT NOT NULL,
-    target TEXT NOT NULL, draws INTEGER NOT NULL CHECK (draws >= 0), dimension INTEGER NOT NULL CHECK (dimension >= 0),
-    length INTEGER NOT NULL CHECK (length >= 1), head_dim INTEGER NOT NULL CHECK (head_dim >= 1),
-    queries INTEGER NOT NULL CHECK (queries >= 1), replicates INTEGER NOT NULL CHECK (replicates >= 1),
-    metric TEXT NOT NULL, value REAL, std_error REAL, ci_low REAL, ci_high REAL, status TEXT NOT NULL,
-    PRIMARY KEY (cell, place),
-    UNIQUE (cell, data, estimator, projection, target, draws, dimension, length, metric)
-  ) STRICT, WITHOUT ROWID;
-)sql";
 
 // NaN is NULL in SQL.
 void bind_number(SQLite::Statement& statement, int place, double value) {
@@ -123,11 +83,39 @@ class RunStore::Impl {
     require(version == kFormatVersion,
             "{}: has format version {}, this attngap reads {}; choose another directory", file.string(),
             version, kFormatVersion);
+    // SQLite would notice only when it comes to a page that is missing.
+    std::error_code no_log;
+    const auto log = std::filesystem::file_size(file.string() + "-wal", no_log);
+    const auto pages = database.execAndGet("PRAGMA page_count").getInt64();
+    const auto bytes = pages * database.execAndGet("PRAGMA page_size").getInt64();
+    require((!no_log && log > 0) || std::cmp_less_equal(bytes, std::filesystem::file_size(file)),
+            "{}: is damaged (it is cut short); move it away or choose another directory", file.string());
+  }
+
+  // Inside a transaction: this process is at work, and has committed so many replicates more.
+  void note_session(std::int64_t replicates) {
+    const double now =
+        std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+    if (session == 0) {
+      SQLite::Statement insert(database, "INSERT INTO session (started, last, replicates) VALUES (?, ?, 0)");
+      insert.bind(1, started);
+      insert.bind(2, now);
+      insert.exec();
+      session = database.getLastInsertRowid();
+    }
+    SQLite::Statement update(database,
+                             "UPDATE session SET last = ?, replicates = replicates + ? WHERE session = ?");
+    update.bind(1, now);
+    update.bind(2, replicates);
+    update.bind(3, session);
+    update.exec();
   }
 
   std::filesystem::path file;
   std::shared_ptr<WriterLock> writer_lock;
   mutable SQLite::Database database;
+  double started = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  std::int64_t session = 0;
 };
 
 RunStore::RunStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -135,7 +123,8 @@ RunStore::RunStore(RunStore&&) noexcept = default;
 RunStore& RunStore::operator=(RunStore&&) noexcept = default;
 RunStore::~RunStore() = default;
 
-RunStore RunStore::open_or_create(const std::filesystem::path& directory, const std::string& specification) {
+RunStore RunStore::open_or_create(const std::filesystem::path& directory, const std::string& specification,
+                                  const RunOutline& outline) {
   Footprint footprint(directory);
   std::error_code error;
   std::filesystem::create_directories(directory, error);
@@ -157,6 +146,11 @@ RunStore RunStore::open_or_create(const std::filesystem::path& directory, const 
       SQLite::Statement insert(impl->database, "INSERT INTO run VALUES (1, ?)");
       insert.bind(1, specification);
       insert.exec();
+      SQLite::Statement scale(impl->database, "INSERT INTO outline VALUES (1, ?, ?, ?)");
+      scale.bind(1, outline.command);
+      scale.bind(2, outline.cells);
+      scale.bind(3, outline.replicates);
+      scale.exec();
       transaction.commit();
     }
     impl->check_ours();
@@ -190,6 +184,44 @@ RunStore RunStore::open_existing(const std::filesystem::path& directory) {
 std::string RunStore::specification() const {
   return explained(impl_->file,
                    [&] { return impl_->database.execAndGet("SELECT specification FROM run").getString(); });
+}
+
+RunOutline RunStore::outline() const {
+  return explained(impl_->file, [&] {
+    SQLite::Statement query(impl_->database, "SELECT command, cells, replicates FROM outline");
+    if (!query.executeStep()) return RunOutline{};
+    return RunOutline{query.getColumn(0).getString(), query.getColumn(1).getInt64(),
+                      query.getColumn(2).getInt64()};
+  });
+}
+
+std::optional<std::int64_t> RunStore::planned(std::int64_t cell) const {
+  return explained(impl_->file, [&]() -> std::optional<std::int64_t> {
+    SQLite::Statement query(impl_->database, "SELECT replicates FROM plan WHERE cell = ?");
+    query.bind(1, cell);
+    if (!query.executeStep()) return std::nullopt;
+    return query.getColumn(0).getInt64();
+  });
+}
+
+void RunStore::plan(std::int64_t cell, std::int64_t replicates) {
+  explained(impl_->file, [&] {
+    SQLite::Transaction transaction(impl_->database);
+    SQLite::Statement insert(impl_->database, "INSERT INTO plan VALUES (?, ?)");
+    insert.bind(1, cell);
+    insert.bind(2, replicates);
+    insert.exec();
+    SQLite::Statement forget(impl_->database, "DELETE FROM block WHERE cell = ?");
+    forget.bind(1, cell);
+    forget.exec();
+    impl_->note_session(0);
+    transaction.commit();
+  });
+}
+
+std::int64_t RunStore::plans() const {
+  return explained(impl_->file,
+                   [&] { return impl_->database.execAndGet("SELECT count(*) FROM plan").getInt64(); });
 }
 
 bool RunStore::cell_finished(std::int64_t cell) const {
@@ -231,6 +263,7 @@ void RunStore::commit_block(const BlockRecord& record) {
       series.exec();
       series.reset();
     }
+    impl_->note_session(record.replicates);
     transaction.commit();
   });
 }
@@ -296,6 +329,7 @@ void RunStore::finish_cell(std::int64_t cell, const std::vector<ResultRow>& rows
     SQLite::Statement forget(impl_->database, "DELETE FROM block WHERE cell = ?");
     forget.bind(1, cell);
     forget.exec();
+    impl_->note_session(0);
     transaction.commit();
   });
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -24,6 +25,14 @@ struct BlockRecord {
   std::int64_t block = 0;
   std::vector<std::vector<double>> series;
   double seconds = 0.0;
+  std::int64_t replicates = 0;
+};
+
+/// How much work a run is, and the words of the command line that made it; for others to read.
+struct RunOutline {
+  std::string command;          ///< a JSON array of words, without what does not change numbers
+  std::int64_t cells = 0;       ///< of the whole run
+  std::int64_t replicates = 0;  ///< to be drawn for this store; with a precision goal, the most
 };
 
 /// What a cell cost.
@@ -44,7 +53,8 @@ class RunStore {
   /// Opens or creates the run of this specification in `directory`. Throws BadInput when the directory cannot
   /// be written, holds a run of another specification, another process's run, or a file that is not ours or
   /// damaged; the place is then left as it was found.
-  static RunStore open_or_create(const std::filesystem::path& directory, const std::string& specification);
+  static RunStore open_or_create(const std::filesystem::path& directory, const std::string& specification,
+                                 const RunOutline& outline = {});
 
   /// Opens an existing run to read. Throws BadInput when there is none, or it is not ours or damaged.
   static RunStore open_existing(const std::filesystem::path& directory);
@@ -54,6 +64,16 @@ class RunStore {
   ~RunStore();
 
   std::string specification() const;
+  RunOutline outline() const;
+
+  /// The replicates a pilot has decided on for a cell; nothing before that.
+  std::optional<std::int64_t> planned(std::int64_t cell) const;
+
+  /// Stores that decision in place of the pilot's blocks.
+  void plan(std::int64_t cell, std::int64_t replicates);
+
+  /// How many cells have a plan.
+  std::int64_t plans() const;
 
   /// Whether the rows of a cell are in.
   bool cell_finished(std::int64_t cell) const;

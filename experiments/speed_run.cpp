@@ -58,12 +58,13 @@ class SpeedCell final : public Cell {
   std::vector<ResultRow> rows(const BlocksOfSeries& blocks_of) const override {
     std::vector<std::vector<double>> seconds, bytes;
     for (std::size_t i = 0; i < contestants_.size(); ++i) {
-      seconds.push_back(joined(blocks_of(static_cast<std::int64_t>(2 * i))));
-      bytes.push_back(joined(blocks_of(static_cast<std::int64_t>(2 * i + 1))));
+      seconds.push_back(joined(blocks_of, 2 * i));
+      bytes.push_back(joined(blocks_of, 2 * i + 1));
     }
     std::vector<ResultRow> rows;
     for (std::size_t i = 0; i < contestants_.size(); ++i) {
-      const ResultRow row = row_of(contestants_[i]);
+      ResultRow row = row_of(contestants_[i]);
+      row.replicates = blocks_of.replicates;
       const bool scaled = i == 0 && sampled_.queries() < problem_.queries();
       const std::string_view status = scaled ? "scaled" : "ok";
       std::vector<Metric> metrics{{"seconds", mean_with_interval(seconds[i]), status},
@@ -96,14 +97,14 @@ class SpeedCell final : public Cell {
     row.length = problem_.keys();
     row.head_dim = problem_.head_dim();
     row.queries = problem_.queries();
-    row.replicates = spec_.replicates;
     return row;
   }
 
-  std::vector<double> joined(const std::vector<std::vector<double>>& blocks) const {
+  std::vector<double> joined(const BlocksOfSeries& blocks_of, std::size_t series) const {
     std::vector<double> numbers;
-    for (const auto& block : blocks) numbers.insert(numbers.end(), block.begin(), block.end());
-    require(std::cmp_equal(numbers.size(), spec_.replicates),
+    for (const auto& block : blocks_of(static_cast<std::int64_t>(series)))
+      numbers.insert(numbers.end(), block.begin(), block.end());
+    require(std::cmp_equal(numbers.size(), blocks_of.replicates),
             "run.sqlite: the stored times of {} are damaged; delete the directory and run again", name_);
     return numbers;
   }
@@ -166,16 +167,13 @@ std::unique_ptr<CellWorker> SpeedCell::worker() const {
 
 }  // namespace
 
-RunOutcome run_speed_vs_length(const RunSpec& spec, RunStore& store, const RunControl& control) {
-  const Estimators estimators = make_estimators(spec.estimators);
-  const auto make = [&](std::int64_t cell) {
+CellMaker speed_vs_length_cells(const RunSpec& spec) {
+  return [&spec, estimators = std::make_shared<Estimators>(make_estimators(spec.estimators))](
+             std::int64_t cell) {
     const RunSpec own = spec.at_length(cell);
-    return std::make_unique<SpeedCell>(own, estimators, LengthSource(spec, own.data.front()),
+    return std::make_unique<SpeedCell>(own, *estimators, LengthSource(spec, own.data.front()),
                                        spec.length_of(cell));
   };
-  RunControl alone = control;
-  alone.threads = 1;
-  return run_cells(spec, spec.cells(), make, store, alone);
 }
 
 }  // namespace attngap

@@ -18,6 +18,6 @@ namespace attngap {
 ///                within the call (Linux), less that at its start
 ///
 /// These are times of a machine: other runs give other numbers. Always on one thread.
-RunOutcome run_speed_vs_length(const RunSpec& spec, RunStore& store, const RunControl& control);
+CellMaker speed_vs_length_cells(const RunSpec& spec);
 
 }  // namespace attngap

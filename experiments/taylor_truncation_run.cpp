@@ -83,12 +83,11 @@ class HeadCell final : public Cell {
 
 }  // namespace
 
-RunOutcome run_taylor_truncation(const RunSpec& spec, RunStore& store, const RunControl& control) {
-  const auto make = [&](std::int64_t index) -> std::unique_ptr<Cell> {
+CellMaker taylor_truncation_cells(const RunSpec& spec) {
+  return [&spec](std::int64_t index) -> std::unique_ptr<Cell> {
     if (index == 0) return std::make_unique<RangesCell>(spec);
     return std::make_unique<HeadCell>(spec, index - 1);
   };
-  return run_cells(spec, spec.cells(), make, store, control);
 }
 
 }  // namespace attngap

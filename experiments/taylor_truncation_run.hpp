@@ -11,6 +11,6 @@ namespace attngap {
 /// a head: weights and outputs of element-wise attention, truncated at every degree, against the full ones,
 /// with the certificates computed from the head. A row's degree is its `dimension` − 1 and in its estimator's
 /// name.
-RunOutcome run_taylor_truncation(const RunSpec& spec, RunStore& store, const RunControl& control);
+CellMaker taylor_truncation_cells(const RunSpec& spec);
 
 }  // namespace attngap

@@ -204,6 +204,21 @@ std::vector<std::string> VerbOptions::list(const std::string& name) const {
   return values_.count(name) == 0 ? std::vector<std::string>{} : values_[name].as<std::vector<std::string>>();
 }
 
+std::vector<std::string> VerbOptions::words(std::span<const std::string_view> without) const {
+  std::vector<std::string> words;
+  for (const auto& [name, value] : values_) {
+    if (value.defaulted() || std::find(without.begin(), without.end(), name) != without.end()) continue;
+    const bool is_word = hidden_.find_nothrow(name, false) != nullptr;
+    const std::string start = is_word ? "" : "--" + name + "=";
+    if (const auto* text = boost::any_cast<std::string>(&value.value())) words.push_back(start + *text);
+    if (const auto* list = boost::any_cast<std::vector<std::string>>(&value.value()))
+      for (const std::string& entry : *list) words.push_back(start + entry);
+    if (const auto* on = boost::any_cast<bool>(&value.value()); on != nullptr && *on)
+      words.push_back("--" + name);
+  }
+  return words;
+}
+
 std::vector<Index> VerbOptions::features() const {
   return features(text("features"));
 }

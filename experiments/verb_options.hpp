@@ -3,7 +3,9 @@
 #include "estimators/attention_estimator.hpp"
 
 #include <filesystem>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <boost/program_options.hpp>
@@ -34,6 +36,10 @@ class VerbOptions {
   bool given(const std::string& name) const;
   bool flag(const std::string& name) const;
   std::vector<std::string> list(const std::string& name) const;
+
+  /// Everything that was given, on the command line or in a file, as words that say it again; without the
+  /// options named.
+  std::vector<std::string> words(std::span<const std::string_view> without) const;
 
   /// The options many verbs share, by name, with one wording of their help.
   void add_shared(const std::vector<std::string>& names);

@@ -1,3 +1,5 @@
+#include "experiments/verb_run.hpp"
+
 #include "estimators/elementwise.hpp"
 #include "estimators/error.hpp"
 #include "experiments/control_variates_run.hpp"
@@ -7,10 +9,13 @@
 #include "experiments/gap_run.hpp"
 #include "experiments/kernel_variance_run.hpp"
 #include "experiments/memory_need.hpp"
+#include "experiments/mpi_team.hpp"
+#include "experiments/replicate_plan.hpp"
 #include "experiments/result_table.hpp"
 #include "experiments/verb.hpp"
 #include "experiments/verb_options.hpp"
 #include "experiments/verb_run_grids.hpp"
+#include "experiments/verb_run_scale.hpp"
 #include "plots/figures.hpp"
 
 #include <algorithm>
@@ -37,6 +42,8 @@ std::vector<std::string> experiment_names() {
   return names;
 }
 
+}  // namespace
+
 RunSpec read_spec(const VerbOptions& options) {
   const auto experiments = options.list("experiment");
   require(!experiments.empty(),
@@ -57,7 +64,9 @@ RunSpec read_spec(const VerbOptions& options) {
     estimators.push_back(options.estimator(written));
   spec.estimators = estimators;
   read_grids(options, experiment_named(spec.experiment), spec);
+  read_goal(options, experiment_named(spec.experiment), spec);
   spec.validate();
+  if (spec.experiment == "control-variates") require_control_variates(spec);
   if (spec.truncation) return spec;
   spec.estimators.clear();
   for (const auto& estimator : spec.pairs ? make_kernel_estimators(estimators) : make_estimators(estimators))
@@ -65,8 +74,6 @@ RunSpec read_spec(const VerbOptions& options) {
   return spec;
 }
 
-// The identities of the heads. Reads each once before anything is written, so that a bad one is found now and
-// not after an hour.
 std::vector<std::string> check_data(const RunSpec& spec, int threads) {
   if (spec.lengths) return check_lengths(spec, threads);
   if (spec.pairs) require_pairs_fit(spec, threads);
@@ -90,6 +97,8 @@ std::vector<std::string> check_data(const RunSpec& spec, int threads) {
   }
   return heads;
 }
+
+namespace {
 
 void write_results(const std::filesystem::path& directory, const RunSpec& spec, const RunStore& store) {
   write_whole_file(directory / "results.csv", rows_as_csv(store.rows()));
@@ -144,9 +153,78 @@ int say_interrupted() {
   return kInterrupted;
 }
 
+// Rows that missed the precision asked for.
+void print_not_reached(const RunSpec& spec, const std::vector<ResultRow>& rows) {
+  if (!spec.goal) return;
+  std::string missed;
+  for (const ResultRow& row : rows)
+    if (row.status == kNotReached)
+      missed += fmt::format("  {}: {}, m = {}: {:.2g} after {} replicates\n", row.data, row.estimator,
+                            row.draws, row.std_error / std::abs(row.value), row.replicates);
+  if (!missed.empty())
+    fmt::print("\n--target-rse {} was not reached ({}) by\n{}", spec.goal->rse, kNotReached, missed);
+}
+
+// What a shard says when it has drawn its share.
+void print_shard(const std::filesystem::path& directory, const Shard& shard) {
+  fmt::print(
+      "part {} of {} is drawn into {}; when all parts are, join them:\n"
+      "  attngap merge --out DIR SHARD…\n",
+      shard.part, shard.of, directory.string());
+}
+
+void declare_options(VerbOptions& options) {
+  options.positional("experiment", 1);
+  options.add("out", "", "directory of the run; made if absent, resumed if it holds the same run");
+  options.add_shared({"data", "force", "estimators", "features", "replicates", "queries", "seed", "precision",
+                      "against", "threads", "formats", "quiet", "json"});
+  options.add_switch("no-predictions",
+                     "leave out what first-order theory predicts, which costs a pass over pairs of keys");
+  add_scale_options(options);
+  add_grid_options(options);
+}
+
+bool asks_for_mpi(const std::vector<std::string>& arguments) {
+  const auto among = [&](const char* word) {
+    return std::find(arguments.begin(), arguments.end(), word) != arguments.end();
+  };
+  return among("--mpi") && !among("--help") && !among("-h");
+}
+
+const std::atomic<bool>& watch_signals() {
+  std::signal(SIGINT, &stop_at_next_replicate);
+  std::signal(SIGTERM, &stop_at_next_replicate);
+  return interrupted;
+}
+
+// A rank that owns no store.
+int help_rank_0(VerbOptions& options, const std::vector<std::string>& arguments, MpiTeam& team) {
+  RunSpec spec;
+  RunControl control;
+  control.interrupted = &watch_signals();
+  return team.work(
+      [&] {
+        options.parse(arguments);
+        spec = read_spec(options);
+        control.threads = threads_of(options, team.on_this_machine());
+        return MpiTeam::Job{spec.text(check_data(spec, control.threads * team.on_this_machine())), spec.seed,
+                            experiment_named(spec.experiment).cells(spec)};
+      },
+      control);
+}
+
+RunOutcome measure(const RunSpec& spec, RunStore& store, RunControl control, bool quiet) {
+  Progress progress("draws", replicates_to_draw(spec, control.shard), quiet);
+  control.progress = &progress;
+  control.interrupted = &watch_signals();
+  const RunOutcome outcome = run_cells(spec, experiment_named(spec.experiment).cells(spec), store, control);
+  if (control.log != nullptr && outcome == RunOutcome::interrupted) control.log->interrupted();
+  return outcome;
+}
+
 }  // namespace
 
-int verb_run(const std::vector<std::string>& arguments) {
+VerbOptions run_options() {
   VerbOptions options(
       "run EXPERIMENT --data F… --estimators E… --out DIR",
       fmt::format("Measures, stores every finished block in DIR/run.sqlite, and writes DIR/results.csv and "
@@ -158,41 +236,22 @@ int verb_run(const std::vector<std::string>& arguments) {
                   "kernel-variance takes pairs instead of --data (m = 1,4,16,64 and 4096 replicates unless "
                   "given);\ntaylor-truncation takes no --estimators, and --data if there is any.",
                   fmt::join(experiment_names(), "\n"), kPredictedKeys, kPredictedKeysOneByOne));
-  options.positional("experiment", 1);
-  options.add("out", "", "directory of the run; made if absent, resumed if it holds the same run");
-  options.add_shared({"data", "force", "estimators", "features", "replicates", "queries", "seed", "precision",
-                      "against", "threads", "formats", "quiet", "json"});
-  options.add_switch("no-predictions",
-                     "leave out what first-order theory predicts, which costs a pass over pairs of keys");
-  add_grid_options(options);
-  if (!options.parse(arguments)) return kDone;
+  declare_options(options);
+  return options;
+}
 
-  const RunSpec spec = read_spec(options);
-  if (spec.experiment == "control-variates") require_control_variates(spec);
-  require(options.given("out"), "--out is missing; give a directory for the results");
-  const std::filesystem::path directory = options.text("out");
+int report_run(const VerbOptions& options, const std::filesystem::path& directory, const RunSpec& spec,
+               const RunStore& store) {
   const auto formats = options.formats();
-  const int threads = options.threads();
-  const bool quiet = options.flag("quiet") || options.flag("json");
-  const std::string text = spec.text(check_data(spec, threads));
-
-  RunStore store = RunStore::open_or_create(directory, text);
-  std::signal(SIGINT, &stop_at_next_replicate);
-  std::signal(SIGTERM, &stop_at_next_replicate);
-  RunOutcome outcome;
-  {
-    Progress progress("draws", spec.replicates * spec.cells(), quiet);
-    outcome = experiment_named(spec.experiment).run(spec, store, {threads, &progress, &interrupted});
-  }
-  if (outcome == RunOutcome::interrupted) return say_interrupted();
   write_results(directory, spec, store);
   const auto rows = store.rows();
   const auto drawn = formats.empty() ? std::vector<std::string>{}
                                      : draw_figures(rows, directory / "figures", formats, &interrupted);
   if (interrupted) return say_interrupted();
   if (options.flag("json")) fmt::print("{}", rows_as_json(rows));
-  if (quiet) return kDone;
+  if (options.flag("quiet") || options.flag("json")) return kDone;
   print_summary(spec, rows);
+  print_not_reached(spec, rows);
   fmt::print("\nresults  {}\n", (directory / "results.csv").string());
   const auto is_file = [](const std::string& line) { return std::filesystem::exists(line); };
   if (std::any_of(drawn.begin(), drawn.end(), is_file))
@@ -200,6 +259,53 @@ int verb_run(const std::vector<std::string>& arguments) {
   for (const std::string& line : drawn)
     if (!is_file(line)) fmt::print("{}\n", line);
   return kDone;
+}
+
+int verb_run(const std::vector<std::string>& arguments) {
+  VerbOptions options = run_options();
+  std::optional<MpiTeam> team;
+  if (asks_for_mpi(arguments)) team.emplace();
+  if (team && !team->owns_store()) return help_rank_0(options, arguments, *team);
+  if (!options.parse(arguments)) return kDone;
+
+  const RunSpec spec = read_spec(options);
+  require(options.given("out"), "--out is missing; give a directory for the results");
+  const std::filesystem::path directory = options.text("out");
+  static_cast<void>(options.formats());  // a wrong one is found now
+  require(team || !options.flag("mpi"), "--mpi: give it on the command line, not in a file");
+  RunControl control;
+  control.shard = read_shard(options);
+  const int neighbours = team ? team->on_this_machine() : 1;
+  control.threads = threads_of(options, neighbours);
+  const bool quiet = options.flag("quiet") || options.flag("json");
+  const std::string text = spec.text(check_data(spec, control.threads * neighbours));
+  if (team) {
+    team->require_ready(text);
+    control.processes = team->size();
+    control.serve = [&](BlockQueue& queue) { team->serve(queue); };
+  }
+
+  std::optional<RunLog> log;
+  if (options.given("log")) log.emplace(options.text("log"));
+  control.log = log ? &*log : nullptr;
+  try {
+    RunStore store = RunStore::open_or_create(
+        directory, options.given("shard") ? shard_specification(text, control.shard) : text,
+        {command_of(options), spec.cells(), replicates_to_draw(spec, control.shard)});
+    if (log) log->run_started(ATTNGAP_VERSION, store.specification(), control.processes, control.threads);
+    if (measure(spec, store, control, quiet) == RunOutcome::interrupted) return say_interrupted();
+    int code = kDone;
+    if (!options.given("shard")) {
+      code = report_run(options, directory, spec, store);
+    } else if (!quiet) {
+      print_shard(directory, control.shard);
+    }
+    if (log && code == kDone) log->finished();
+    return code;
+  } catch (const std::exception& error) {
+    if (log) log->error(error.what());
+    throw;
+  }
 }
 
 }  // namespace attngap

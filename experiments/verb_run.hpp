@@ -1,0 +1,25 @@
+#pragma once
+
+#include "experiments/run_store.hpp"
+#include "experiments/verb_options.hpp"
+
+#include <filesystem>
+
+namespace attngap {
+
+/// The options of `run`.
+VerbOptions run_options();
+
+/// What they ask to be measured. Throws BadInput on what cannot be.
+RunSpec read_spec(const VerbOptions& options);
+
+/// The identities of the heads. Reads each once before anything is written, so that a bad one is found now
+/// and not after an hour.
+std::vector<std::string> check_data(const RunSpec& spec, int threads);
+
+/// Writes what a finished run leaves beside its store (results.csv, timings.csv, run.json, figures), prints
+/// the summary, and returns the exit code.
+int report_run(const VerbOptions& options, const std::filesystem::path& directory, const RunSpec& spec,
+               const RunStore& store);
+
+}  // namespace attngap
