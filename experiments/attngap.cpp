@@ -21,6 +21,8 @@ namespace {
 constexpr std::array kVerbs{
     Verb{"run", "EXPERIMENT --data F… --estimators E… --out DIR", "measure, store, and draw the figures",
          &verb_run},
+    Verb{"merge", "--out DIR SHARD…", "join the parts of a run drawn with --shard k/n", &verb_merge},
+    Verb{"status", "DIR", "how far a run has come, while another process writes it", &verb_status},
     Verb{"attention", "--data F --out O.npz", "exact attention, and one draw of an estimator, as arrays",
          &verb_attention},
     Verb{"decompose", "--data F --estimator E --query N",

@@ -113,7 +113,7 @@ bool BlockQueue::open_next() {
       control_.progress->advance(spec_.replicates, true);
       control_.progress->cell_done();
     }
-    const bool nothing_drawn = cell.missing == 0 && !control_.shard.whole();
+    const bool nothing_drawn = cell.missing == 0 && !control_.finish;
     if (finished || (nothing_drawn && !(cell.pilot && owns_block(spec_, control_.shard, index, 0)))) continue;
     if (control_.log != nullptr) control_.log->cell_started(index, cell.replicates, cell.pilot);
     open_.push_back(std::move(cell));

@@ -30,7 +30,7 @@ class Finisher {
       if (whole->pilot) {
         decide(*whole);
       } else {
-        if (control_.shard.whole()) finish(*whole);
+        if (control_.finish) finish(*whole);
         queue_.close(whole->cell);
       }
     }
@@ -49,7 +49,7 @@ class Finisher {
     const auto pilot = rows(*shelf_.cell(whole.cell), whole);
     TimeShare time;
     queue_.with_store([&](const RunStore& store) {
-      time.cells_left = spec_.cells() / control_.shard.of - store.plans();
+      time.cells_left = spec_.cells() / control_.shard.of - std::ssize(store.plans());
       time.seconds_a_replicate = store.block_seconds(whole.cell) / static_cast<double>(whole.replicates) /
                                  (control_.threads * control_.processes);
     });

@@ -26,6 +26,7 @@ struct RunControl {
   Progress* progress = nullptr;                    ///< told of every draw; may be null
   const std::atomic<bool>* interrupted = nullptr;  ///< once true, draws stop at the next replicate
   Shard shard{};                                   ///< which blocks are drawn
+  bool finish = true;                              ///< cells; a shard leaves that to the merge
   RunLog* log = nullptr;                           ///< told of what happens; may be null
   int processes = 1;                               ///< that draw blocks of this run, this one among them
   std::function<void(BlockQueue&)> serve;          ///< hands blocks to the others until the queue has ended

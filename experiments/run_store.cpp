@@ -3,6 +3,7 @@
 #include "estimators/error.hpp"
 #include "experiments/run_schema.hpp"
 #include "experiments/run_spec.hpp"
+#include "experiments/sqlite_errors.hpp"
 #include "experiments/writer_lock.hpp"
 
 #include <chrono>
@@ -10,9 +11,6 @@
 #include <cstring>
 #include <limits>
 #include <utility>
-
-#include <SQLiteCpp/SQLiteCpp.h>
-#include <sqlite3.h>
 
 namespace attngap {
 namespace {
@@ -30,39 +28,6 @@ void bind_number(SQLite::Statement& statement, int place, double value) {
 
 double number(const SQLite::Column& column) {
   return column.isNull() ? std::numeric_limits<double>::quiet_NaN() : column.getDouble();
-}
-
-// SQLite's errors as sentences that say what to do.
-template <typename Action>
-auto explained(const std::filesystem::path& file, Action action) {
-  try {
-    return action();
-  } catch (const SQLite::Exception& error) {
-    const std::string name = file.string();
-    const std::string reason = error.getErrorStr();
-    switch (error.getErrorCode()) {
-      case SQLITE_FULL:
-      case SQLITE_IOERR:
-        throw NoRoom(fmt::format(
-            "{}: the disk is full or failing ({}); free space and run the same command again to resume", name,
-            reason));
-      case SQLITE_CANTOPEN:
-      case SQLITE_READONLY:
-      case SQLITE_PERM:
-        throw BadInput(
-            fmt::format("{}: cannot be opened ({}); check that it is a file you may write, or "
-                        "choose another directory",
-                        name, reason));
-      case SQLITE_BUSY:
-      case SQLITE_LOCKED:
-        throw BadInput(
-            fmt::format("{}: another program keeps it locked ({}); try again later", name, reason));
-      default:
-        throw BadInput(fmt::format(
-            "{}: is damaged or not a run of attngap ({}); move it away or choose another directory", name,
-            reason));
-    }
-  }
 }
 
 }  // namespace
@@ -219,9 +184,35 @@ void RunStore::plan(std::int64_t cell, std::int64_t replicates) {
   });
 }
 
-std::int64_t RunStore::plans() const {
-  return explained(impl_->file,
-                   [&] { return impl_->database.execAndGet("SELECT count(*) FROM plan").getInt64(); });
+std::map<std::int64_t, std::int64_t> RunStore::plans() const {
+  return explained(impl_->file, [&] {
+    SQLite::Statement query(impl_->database, "SELECT cell, replicates FROM plan");
+    std::map<std::int64_t, std::int64_t> plans;
+    while (query.executeStep()) plans[query.getColumn(0).getInt64()] = query.getColumn(1).getInt64();
+    return plans;
+  });
+}
+
+std::vector<std::pair<std::int64_t, std::int64_t>> RunStore::blocks() const {
+  return explained(impl_->file, [&] {
+    SQLite::Statement query(impl_->database, "SELECT cell, block FROM block ORDER BY cell, block");
+    std::vector<std::pair<std::int64_t, std::int64_t>> blocks;
+    while (query.executeStep())
+      blocks.emplace_back(query.getColumn(0).getInt64(), query.getColumn(1).getInt64());
+    return blocks;
+  });
+}
+
+std::vector<RunSession> RunStore::sessions() const {
+  return explained(impl_->file, [&] {
+    SQLite::Statement query(impl_->database,
+                            "SELECT started, last, replicates FROM session ORDER BY session");
+    std::vector<RunSession> sessions;
+    while (query.executeStep())
+      sessions.push_back(
+          {query.getColumn(0).getDouble(), query.getColumn(1).getDouble(), query.getColumn(2).getInt64()});
+    return sessions;
+  });
 }
 
 bool RunStore::cell_finished(std::int64_t cell) const {

@@ -5,10 +5,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace attngap {
@@ -43,6 +45,13 @@ struct CellTiming {
   double draw_seconds = 0.0;   ///< all draws with their statistics, summed over threads
 };
 
+/// A process that committed something to a run; times in seconds since 1970.
+struct RunSession {
+  double started = 0.0;
+  double last = 0.0;            ///< its last commit
+  std::int64_t replicates = 0;  ///< that it committed
+};
+
 /// The truth of a run: `run.sqlite` in its directory (SQLite, WAL).
 ///
 /// A block is committed in one transaction before it counts; the rows of a cell replace its blocks in
@@ -72,8 +81,12 @@ class RunStore {
   /// Stores that decision in place of the pilot's blocks.
   void plan(std::int64_t cell, std::int64_t replicates);
 
-  /// How many cells have a plan.
-  std::int64_t plans() const;
+  /// All cells that have a plan, and their replicates.
+  std::map<std::int64_t, std::int64_t> plans() const;
+
+  /// The (cell, block) of all blocks whose cell is not finished.
+  std::vector<std::pair<std::int64_t, std::int64_t>> blocks() const;
+  std::vector<RunSession> sessions() const;
 
   /// Whether the rows of a cell are in.
   bool cell_finished(std::int64_t cell) const;

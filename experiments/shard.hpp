@@ -10,8 +10,6 @@ struct Shard {
   std::int64_t part = 1;  ///< from 1
   std::int64_t of = 1;
 
-  bool whole() const { return of == 1; }
-
   /// Whether the part has a task: tasks, numbered through the run, are dealt out like cards.
   bool owns(std::int64_t task) const { return task % of == part - 1; }
 

@@ -23,6 +23,8 @@ struct Verb {
 std::span<const Verb> verbs();
 
 int verb_run(const std::vector<std::string>& arguments);
+int verb_merge(const std::vector<std::string>& arguments);
+int verb_status(const std::vector<std::string>& arguments);
 int verb_attention(const std::vector<std::string>& arguments);
 int verb_decompose(const std::vector<std::string>& arguments);
 int verb_predict(const std::vector<std::string>& arguments);

@@ -205,18 +205,21 @@ std::vector<std::string> VerbOptions::list(const std::string& name) const {
 }
 
 std::vector<std::string> VerbOptions::words(std::span<const std::string_view> without) const {
+  std::vector<std::string> bare;  // first: after a list they would belong to it
   std::vector<std::string> words;
   for (const auto& [name, value] : values_) {
     if (value.defaulted() || std::find(without.begin(), without.end(), name) != without.end()) continue;
-    const bool is_word = hidden_.find_nothrow(name, false) != nullptr;
-    const std::string start = is_word ? "" : "--" + name + "=";
-    if (const auto* text = boost::any_cast<std::string>(&value.value())) words.push_back(start + *text);
-    if (const auto* list = boost::any_cast<std::vector<std::string>>(&value.value()))
-      for (const std::string& entry : *list) words.push_back(start + entry);
+    const bool is_bare = hidden_.find_nothrow(name, false) != nullptr;
+    std::vector<std::string> texts;
+    if (const auto* text = boost::any_cast<std::string>(&value.value())) texts = {*text};
+    if (const auto* list = boost::any_cast<std::vector<std::string>>(&value.value())) texts = *list;
+    for (const std::string& text : texts)
+      (is_bare ? bare : words).push_back(is_bare ? text : fmt::format("--{}={}", name, text));
     if (const auto* on = boost::any_cast<bool>(&value.value()); on != nullptr && *on)
       words.push_back("--" + name);
   }
-  return words;
+  bare.insert(bare.end(), words.begin(), words.end());
+  return bare;
 }
 
 std::vector<Index> VerbOptions::features() const {

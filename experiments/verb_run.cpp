@@ -275,6 +275,7 @@ int verb_run(const std::vector<std::string>& arguments) {
   require(team || !options.flag("mpi"), "--mpi: give it on the command line, not in a file");
   RunControl control;
   control.shard = read_shard(options);
+  control.finish = !options.given("shard");
   const int neighbours = team ? team->on_this_machine() : 1;
   control.threads = threads_of(options, neighbours);
   const bool quiet = options.flag("quiet") || options.flag("json");
@@ -290,12 +291,12 @@ int verb_run(const std::vector<std::string>& arguments) {
   control.log = log ? &*log : nullptr;
   try {
     RunStore store = RunStore::open_or_create(
-        directory, options.given("shard") ? shard_specification(text, control.shard) : text,
+        directory, control.finish ? text : shard_specification(text, control.shard),
         {command_of(options), spec.cells(), replicates_to_draw(spec, control.shard)});
     if (log) log->run_started(ATTNGAP_VERSION, store.specification(), control.processes, control.threads);
     if (measure(spec, store, control, quiet) == RunOutcome::interrupted) return say_interrupted();
     int code = kDone;
-    if (!options.given("shard")) {
+    if (control.finish) {
       code = report_run(options, directory, spec, store);
     } else if (!quiet) {
       print_shard(directory, control.shard);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "experiments/run_spec.hpp"
 #include "experiments/run_store.hpp"
 #include "experiments/verb_options.hpp"
 

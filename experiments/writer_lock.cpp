@@ -7,16 +7,28 @@
 #include <utility>
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 namespace attngap {
 
+namespace {
+
+struct flock whole_file() {
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  return lock;
+}
+
+}  // namespace
+
+// Locks of the open file (OFD), which unlike flock's can be asked about without taking them.
 WriterLock::WriterLock(const std::filesystem::path& directory) : path_(directory / "run.lock") {
   while (true) {
     open(directory);
-    if (::flock(file_, LOCK_EX | LOCK_NB) != 0) {
+    struct flock lock = whole_file();
+    if (::fcntl(file_, F_OFD_SETLK, &lock) != 0) {
       ::close(file_);
       throw BadInput(
           fmt::format("{}: another attngap is writing this run; wait for it or choose another directory",
@@ -29,6 +41,15 @@ WriterLock::WriterLock(const std::filesystem::path& directory) : path_(directory
 
 WriterLock::~WriterLock() {
   ::close(file_);
+}
+
+bool WriterLock::held(const std::filesystem::path& directory) {
+  const int file = ::open((directory / "run.lock").c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  struct flock lock = whole_file();
+  const bool asked = ::fcntl(file, F_OFD_GETLK, &lock) == 0;
+  ::close(file);
+  return asked && lock.l_type != F_UNLCK;
 }
 
 void WriterLock::undo() const {

@@ -16,6 +16,9 @@ class WriterLock {
   WriterLock& operator=(const WriterLock&) = delete;
   ~WriterLock();
 
+  /// Whether some process writes there now; takes no lock.
+  static bool held(const std::filesystem::path& directory);
+
   /// Takes the lock file away again if this object made it.
   void undo() const;
 
