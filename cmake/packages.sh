@@ -6,7 +6,7 @@
 build_packages=(g++ cmake ninja-build git
   libeigen3-dev libsleef-dev librandom123-dev libboost-dev libboost-program-options-dev
   libtbb-dev libsqlite3-dev libsqlitecpp-dev libzip-dev nlohmann-json3-dev libfmt-dev
-  gnuplot-nox)
+  libopenmpi-dev openmpi-bin gnuplot-nox)
 # shellcheck disable=SC2034
 test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format-14 python3 python3-numpy sqlite3)
 # shellcheck disable=SC2034

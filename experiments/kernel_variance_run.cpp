@@ -165,8 +165,9 @@ class PairCell final : public Cell {
   std::optional<Ensemble> ensemble_;
 };
 
-// `count` numbers from low to high, both among them.
+// `count` numbers from low to high, both among them; one where these are the same.
 std::vector<double> evenly(double low, double high, Index count) {
+  if (low == high) return {low};
   std::vector<double> numbers;
   for (Index i = 0; i < count; ++i)
     numbers.push_back(low + (high - low) * static_cast<double>(i) / static_cast<double>(count - 1));
