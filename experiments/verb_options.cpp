@@ -91,6 +91,17 @@ std::vector<std::string> words_of(const std::vector<std::string>& texts) {
   return words;
 }
 
+// Options whose value is a list of short words, which in a file may also stand between blanks.
+constexpr std::array<std::string_view, 8> kShortLists{"features", "lengths", "norms",   "cosines",
+                                                      "dims",     "radii",   "degrees", "formats"};
+
+// "16, 32 64" as "16,32,64".
+std::string with_commas(std::string text) {
+  if (text.find_first_of(" \t") == std::string::npos) return text;
+  std::replace(text.begin(), text.end(), ',', ' ');
+  return fmt::format("{}", fmt::join(words_of({text}), ","));
+}
+
 void read_config(const std::string& path, const po::options_description& description,
                  po::variables_map& values) {
   std::error_code ignored;
@@ -106,6 +117,8 @@ void read_config(const std::string& path, const po::options_description& descrip
               option.string_key);
       // As on the command line; the path of a head may hold blanks.
       if (option.string_key == "estimators") option.value = words_of(option.value);
+      if (std::find(kShortLists.begin(), kShortLists.end(), option.string_key) != kShortLists.end())
+        for (std::string& value : option.value) value = with_commas(value);
     }
     require_values(parsed, fmt::format("--config {}: ", path));
     po::store(parsed, values);
@@ -126,7 +139,10 @@ void read_config(const std::string& path, const po::options_description& descrip
 VerbOptions::VerbOptions(std::string usage, std::string meaning)
     : usage_(std::move(usage)), meaning_(std::move(meaning)), description_("options", 110, 70) {
   description_.add_options()("help,h", "this text");
-  add("config", "", "INI file of the same options; the command line wins");
+  add("config", "",
+      "INI file of the same options; the command line wins. Lists: a line each, or blanks between "
+      "estimators, or "
+      "blanks or commas between numbers");
 }
 
 void VerbOptions::add(const std::string& name, const std::string& default_value, const std::string& help) {

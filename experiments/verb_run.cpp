@@ -269,9 +269,11 @@ int verb_run(const std::vector<std::string>& arguments) {
   if (!options.parse(arguments)) return kDone;
 
   const RunSpec spec = read_spec(options);
-  require(options.given("out"), "--out is missing; give a directory for the results");
+  const bool dry = options.flag("dry-run");
+  require(dry || options.given("out"), "--out is missing; give a directory for the results");
   const std::filesystem::path directory = options.text("out");
   static_cast<void>(options.formats());  // a wrong one is found now
+  require(!dry || !team, "--dry-run and --mpi exclude each other; one process is enough to try a few cells");
   require(team || !options.flag("mpi"), "--mpi: give it on the command line, not in a file");
   RunControl control;
   control.shard = read_shard(options);
@@ -280,6 +282,10 @@ int verb_run(const std::vector<std::string>& arguments) {
   control.threads = threads_of(options, neighbours);
   const bool quiet = options.flag("quiet") || options.flag("json");
   const std::string text = spec.text(check_data(spec, control.threads * neighbours));
+  if (dry) {
+    print_dry_run(options, spec, control.shard, control.threads);
+    return kDone;
+  }
   if (team) {
     team->require_ready(text);
     control.processes = team->size();

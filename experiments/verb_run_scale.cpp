@@ -2,6 +2,8 @@
 
 #include "estimators/error.hpp"
 #include "estimators/names.hpp"
+#include "experiments/calibration.hpp"
+#include "experiments/progress.hpp"
 #include "experiments/replicate_plan.hpp"
 
 #include <algorithm>
@@ -17,6 +19,12 @@ constexpr std::string_view kMostReplicates = "4096";
 // What a run's numbers do not depend on.
 constexpr std::array<std::string_view, 10> kWithoutEffect{"out",    "threads", "formats", "quiet", "json",
                                                           "config", "shard",   "mpi",     "log",   "dry-run"};
+
+constexpr double kPatience = 10.0;
+
+std::string seconds_text(double seconds) {
+  return seconds < 60.0 ? fmt::format("{:.2g} s", seconds) : clock_text(seconds);
+}
 
 double parse_seconds(const std::string& text) {
   const std::size_t unit = text.find_last_of("smh");
@@ -42,6 +50,8 @@ void add_scale_options(VerbOptions& options) {
   options.add("shard", "",
               "k/n: draw part k of n only, into an --out of its own; `attngap merge` joins the parts");
   options.add("log", "", "append what happens to this file, one JSON object a line");
+  options.add_switch("dry-run",
+                     "print the cells, and the time and memory a short calibration promises; write nothing");
   options.add_switch("mpi", "draw on all processes of `mpirun -n N attngap run …`; --threads is of each");
 }
 
@@ -79,6 +89,34 @@ int threads_of(const VerbOptions& options, int processes) {
   const int threads = options.threads();
   const bool own = options.text("threads") != "0";
   return own ? threads : std::max(1, threads / processes);
+}
+
+void print_dry_run(const VerbOptions& options, const RunSpec& spec, const Shard& shard, int threads) {
+  const RunCost cost = calibrate(spec, experiment_named(spec.experiment).cells(spec), kPatience, threads);
+  const double seconds = cost.seconds(spec, shard, threads);
+  const auto tried =
+      std::count_if(cost.cells.begin(), cost.cells.end(), [](const CellCost& cell) { return cell.tried; });
+  if (options.flag("json")) {
+    nlohmann::ordered_json json;
+    for (const CellCost& cell : cost.cells)
+      json["cells"].push_back({{"cell", cell.cell},
+                               {"name", cell.name},
+                               {"tried", cell.tried},
+                               {"seconds", cost.seconds(cell, spec, shard, threads)}});
+    json["replicates"] = spec.replicates;
+    json["threads"] = threads;
+    json["seconds"] = seconds;
+    json["bytes"] = cost.bytes(threads);
+    fmt::print("{}\n", json.dump(2));
+    return;
+  }
+  for (const CellCost& cell : cost.cells)
+    fmt::print("{:>6}  {:<60} {:>8}\n", cell.cell, cell.name,
+               seconds_text(cost.seconds(cell, spec, shard, threads)));
+  fmt::print(
+      "\n{} cells of {}{} replicates on {} threads: about {} and {:.0f} MB of memory, by trying {} of them\n",
+      cost.cells.size(), spec.goal ? "at most " : "", spec.replicates, threads, seconds_text(seconds),
+      cost.bytes(threads) / 1e6, tried);
 }
 
 }  // namespace attngap
