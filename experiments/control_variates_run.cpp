@@ -208,7 +208,6 @@ void require_control_variates(const RunSpec& spec) {
 }
 
 CellMaker control_variates_cells(const RunSpec& spec) {
-  using Estimators = std::vector<std::unique_ptr<AttentionEstimator>>;
   return [&spec, estimators = std::make_shared<Estimators>(make_estimators(spec.estimators))](
              std::int64_t index) { return std::make_unique<ControlVariateCell>(spec, index, *estimators); };
 }

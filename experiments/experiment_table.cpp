@@ -22,7 +22,7 @@ constexpr std::array kExperiments{
                     "256", &gap_vs_length_cells, Workload::lengths, true},
     NamedExperiment{"speed-vs-length",
                     "seconds and memory of exact attention and of each estimator against the length", "256",
-                    &speed_vs_length_cells, Workload::lengths},
+                    &speed_vs_length_cells, Workload::lengths, false, true},
     NamedExperiment{"control-variates",
                     "bias, variance and MSE of every coefficient policy: from RFA over EVA to softmax", "16",
                     &control_variates_cells, Workload::heads, true},

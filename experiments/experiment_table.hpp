@@ -24,6 +24,7 @@ struct NamedExperiment {
   CellMaker (*cells)(const RunSpec& spec);
   Workload workload = Workload::heads;
   bool to_precision = false;  ///< its rows have the metric that --target-rse is about
+  bool alone = false;         ///< it measures time, and runs on one thread of one process
 };
 
 /// Every experiment the toolkit runs.

@@ -7,8 +7,8 @@
 namespace attngap {
 
 CellMaker gap_vs_length_cells(const RunSpec& spec) {
-  return [&spec, estimators = std::make_shared<Estimators>(make_estimators(spec.estimators))](
-             std::int64_t cell) {
+  return [&spec,
+          estimators = std::make_shared<Estimators>(make_estimators(spec.estimators))](std::int64_t cell) {
     const RunSpec own = spec.at_length(cell);
     const LengthSource source(spec, own.data.front());
     const Index length = spec.length_of(cell);

@@ -11,8 +11,8 @@ AttentionProblem load_problem(const RunSpec& spec, std::int64_t cell, std::strin
 }
 
 CellMaker gap_vs_features_cells(const RunSpec& spec) {
-  return [&spec, estimators = std::make_shared<Estimators>(make_estimators(spec.estimators))](
-             std::int64_t index) {
+  return [&spec,
+          estimators = std::make_shared<Estimators>(make_estimators(spec.estimators))](std::int64_t index) {
     std::string name;
     AttentionProblem problem = load_problem(spec, index, name);
     return stored_gap_cell(spec, *estimators, std::move(name), std::move(problem));

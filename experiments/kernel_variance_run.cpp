@@ -16,7 +16,6 @@
 namespace attngap {
 namespace {
 
-using Estimators = std::vector<std::unique_ptr<AttentionEstimator>>;
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 

@@ -168,8 +168,8 @@ std::unique_ptr<CellWorker> SpeedCell::worker() const {
 }  // namespace
 
 CellMaker speed_vs_length_cells(const RunSpec& spec) {
-  return [&spec, estimators = std::make_shared<Estimators>(make_estimators(spec.estimators))](
-             std::int64_t cell) {
+  return [&spec,
+          estimators = std::make_shared<Estimators>(make_estimators(spec.estimators))](std::int64_t cell) {
     const RunSpec own = spec.at_length(cell);
     return std::make_unique<SpeedCell>(own, *estimators, LengthSource(spec, own.data.front()),
                                        spec.length_of(cell));

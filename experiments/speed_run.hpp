@@ -17,7 +17,7 @@ namespace attngap {
 ///   peak_bytes   the most memory beyond what was held before: the largest resident size of the process
 ///                within the call (Linux), less that at its start
 ///
-/// These are times of a machine: other runs give other numbers. Always on one thread.
+/// These are times of a machine: other runs give other numbers.
 CellMaker speed_vs_length_cells(const RunSpec& spec);
 
 }  // namespace attngap

@@ -279,7 +279,9 @@ int verb_run(const std::vector<std::string>& arguments) {
   control.shard = read_shard(options);
   control.finish = !options.given("shard");
   const int neighbours = team ? team->on_this_machine() : 1;
-  control.threads = threads_of(options, neighbours);
+  const bool alone = experiment_named(spec.experiment).alone;
+  require(!alone || !team, "{}: measures time, which ranks would share; leave --mpi out", spec.experiment);
+  control.threads = alone ? 1 : threads_of(options, neighbours);
   const bool quiet = options.flag("quiet") || options.flag("json");
   const std::string text = spec.text(check_data(spec, control.threads * neighbours));
   if (dry) {
