@@ -1,6 +1,7 @@
 #include "estimators/attention_problem.hpp"
 
 #include "estimators/error.hpp"
+#include "estimators/key_stream.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -20,6 +21,10 @@ void require_finite(const Matrix& matrix, const char* name, const std::string& s
 }
 
 }  // namespace
+
+Index AttentionProblem::keys() const {
+  return stream != nullptr ? stream->keys() : K.rows();
+}
 
 Index AttentionProblem::visible_keys(Index i) const {
   return mask == Mask::causal ? positions[static_cast<std::size_t>(i)] + 1 : keys();

@@ -10,6 +10,8 @@ namespace attngap {
 
 enum class Mask { none, causal };
 
+class KeyStream;
+
 /// One attention problem: softmax(scale · Q Kᵀ + mask) V, the quantity every estimator is held against.
 ///
 /// Q is n×d, K is l×d, V is l×p. Under the causal mask query i sees keys 0 … positions[i]; without one it
@@ -23,8 +25,12 @@ struct AttentionProblem {
   std::vector<Index> positions;  ///< n token positions, strictly increasing; which tokens the rows of Q are
   Vector gates = {};             ///< l given gates g_t of a forgetting recurrence (rfa:gate=given), or none
 
+  /// Where keys and values come from if they are not held: then K is 0×d and V 0×p. Only what says so takes
+  /// such a problem (AttentionEstimator::streams, exact_attention).
+  const KeyStream* stream = nullptr;
+
   Index queries() const { return Q.rows(); }
-  Index keys() const { return K.rows(); }
+  Index keys() const;
   Index head_dim() const { return K.cols(); }
   Index value_dim() const { return V.cols(); }
 

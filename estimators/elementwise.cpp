@@ -3,8 +3,10 @@
 #include "estimators/constant_plan.hpp"
 #include "estimators/error.hpp"
 #include "estimators/estimator_table.hpp"
+#include "estimators/key_stream.hpp"
 #include "estimators/taylor.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -12,14 +14,29 @@
 namespace attngap {
 namespace {
 
+// Calls `use(keys, values, first)` with every piece of the keys: all of those that are held, segments of
+// those that are not.
+template <typename Use>
+void for_each_piece(const AttentionProblem& problem, const Use& use) {
+  if (problem.stream == nullptr) return use(problem.K, problem.V, Index{0});
+  Matrix K, V;
+  for (Index begin = 0; begin < problem.keys(); begin += kStreamedTokens) {
+    problem.stream->read({begin, std::min(begin + kStreamedTokens, problem.keys())}, K, V);
+    use(K, V, begin);
+  }
+}
+
 // Calls `read(i, state)` for each query with the keys it sees in the state.
 template <typename Read>
 void stream(const AttentionProblem& problem, ElementwiseState& state, const Read& read) {
-  for (Index i = 0; i < problem.queries(); ++i) {
-    for (Index j = state.pushed(); j < problem.visible_keys(i); ++j)
-      state.push(problem.K.row(j), problem.V.row(j));
-    read(i, std::as_const(state));
-  }
+  Index next = 0;
+  for_each_piece(problem, [&](const Matrix& K, const Matrix& V, Index first) {
+    for (Index j = 0; j < K.rows(); ++j) {
+      state.push(K.row(j), V.row(j));
+      for (; next < problem.queries() && problem.visible_keys(next) == first + j + 1; ++next)
+        read(next, std::as_const(state));
+    }
+  });
 }
 
 // One row: numerator, denominator and log_scale of each channel, one a row.
@@ -67,6 +84,7 @@ class Elementwise final : public AttentionEstimator {
   bool random() const override { return false; }
   Index dimension(Index) const override { return degree_ ? *degree_ + 1 : 0; }
   bool has_moments() const override { return true; }
+  bool reads_streams() const override { return true; }
   void check(const AttentionProblem& problem) const override { check_elementwise(problem); }
   std::string target_name() const override { return "full element-wise attention"; }
   Matrix target(const AttentionProblem& problem) const override { return elementwise_attention(problem); }
@@ -134,21 +152,27 @@ void check_elementwise(const AttentionProblem& problem) {
 Matrix elementwise_attention(const AttentionProblem& problem) {
   check_elementwise(problem);
   using Row = Eigen::Array<double, 1, Eigen::Dynamic>;
-  Matrix output(problem.queries(), problem.value_dim());
-  for (Index i = 0; i < problem.queries(); ++i) {
-    const Row q = problem.Q.row(i);
-    Row nearest = Row::Constant(q.size(), std::numeric_limits<double>::infinity());
-    for (Index j = 0; j < problem.visible_keys(i); ++j)
-      nearest = nearest.min((q - problem.K.row(j).array()).square());
-    Row mass = Row::Zero(q.size()), sum = Row::Zero(q.size()), weight(q.size());
-    for (Index j = 0; j < problem.visible_keys(i); ++j) {
-      weight = (nearest - (q - problem.K.row(j).array()).square()).exp();
-      mass += weight;
-      sum += weight * problem.V.row(j).array();
-    }
-    output.row(i) = sum / mass;
-  }
-  return output;
+  const Index n = problem.queries(), d = problem.head_dim();
+  const auto visible = [&](Index i, const Matrix& K, Index first) {
+    return std::clamp<Index>(problem.visible_keys(i) - first, 0, K.rows());
+  };
+  Matrix nearest = Matrix::Constant(n, d, std::numeric_limits<double>::infinity());
+  for_each_piece(problem, [&](const Matrix& K, const Matrix&, Index first) {
+    for (Index i = 0; i < n; ++i)
+      for (Index j = 0; j < visible(i, K, first); ++j)
+        nearest.row(i) = nearest.row(i).array().min((problem.Q.row(i) - K.row(j)).array().square());
+  });
+  Matrix mass = Matrix::Zero(n, d), sum = Matrix::Zero(n, d);
+  for_each_piece(problem, [&](const Matrix& K, const Matrix& V, Index first) {
+    Row weight(d);
+    for (Index i = 0; i < n; ++i)
+      for (Index j = 0; j < visible(i, K, first); ++j) {
+        weight = (nearest.row(i).array() - (problem.Q.row(i) - K.row(j)).array().square()).exp();
+        mass.row(i).array() += weight;
+        sum.row(i).array() += weight * V.row(j).array();
+      }
+  });
+  return sum.cwiseQuotient(mass);
 }
 
 Matrix elementwise_taylor(const AttentionProblem& problem, Index degree, Accumulation accumulation) {

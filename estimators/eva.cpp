@@ -156,6 +156,7 @@ class Eva final : public AttentionEstimator {
   Index dimension(Index draws) const override { return options_.chunks_at(draws) * options_.draws_at(draws); }
   bool has_moments() const override { return true; }  // inside the hull of the values
   Coefficient own_coefficient() const override { return Coefficient::group; }
+  bool reads_streams() const override { return true; }
   void check(const AttentionProblem& problem) const override {
     check_windows(problem, options_.shape.window);
   }

@@ -28,6 +28,7 @@ struct EvaShape {
 struct EvaGroup {
   std::vector<Segment> tokens;
   Index chunk = 0;  ///< which chunk it is the rest of; groups of one chunk share their noise
+  Vector key_mean;  ///< k̄, d
   Vector mean;      ///< μ, d
 };
 

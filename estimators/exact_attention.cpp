@@ -1,8 +1,12 @@
 #include "estimators/exact_attention.hpp"
 
+#include "estimators/kernel_sum.hpp"
+#include "estimators/key_stream.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace attngap {
 namespace {
@@ -47,9 +51,27 @@ void attend(const AttentionProblem& problem, Index first, Index count, ExactAtte
   maximum.array() += mass.array().log();
 }
 
+// The parts of a sum of exponentials, each with its own log normaliser, merged as one.
+ExactAttention attend_stream(const AttentionProblem& problem) {
+  KernelSum sum(problem.queries(), problem.value_dim());
+  for_each_segment(problem, [&](const SegmentProblem& segment) {
+    ExactAttention exact = exact_attention(segment.problem);
+    AttentionEstimate part;
+    part.numerator = std::move(exact.output);
+    part.denominator.setOnes(part.numerator.rows());
+    part.log_scale = std::move(exact.log_normalizer);
+    sum.add(part, segment.first);
+    return true;
+  });
+  const AttentionEstimate& all = sum.estimate();
+  return {all.denominator.cwiseInverse().asDiagonal() * all.numerator,
+          all.log_scale.array() + all.denominator.array().log()};
+}
+
 }  // namespace
 
 ExactAttention exact_attention(const AttentionProblem& problem) {
+  if (problem.stream != nullptr) return attend_stream(problem);
   ExactAttention result{Matrix(problem.queries(), problem.value_dim()), Vector(problem.queries())};
   for (Index first = 0; first < problem.queries(); first += kQueryBlock)
     attend(problem, first, std::min(kQueryBlock, problem.queries() - first), result);

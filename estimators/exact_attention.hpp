@@ -12,7 +12,8 @@ struct ExactAttention {
 
 /// Streams over blocks of keys with a running maximum per query, so that no n×l matrix exists and logits of
 /// any finite size are safe. Time O(n l (d + p)), extra memory O(block). The maximum-shifted sum is that of
-/// Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018. Double precision.
+/// Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018. Double precision. Takes
+/// streamed problems.
 ExactAttention exact_attention(const AttentionProblem& problem);
 
 }  // namespace attngap

@@ -49,10 +49,17 @@ PreparedRows<Scalar>::PreparedRows(const AttentionProblem& problem, const Matrix
     : converted_values(converted<Scalar>(values)),
       V(address_of<Scalar>(values, converted_values), values.rows(), values.cols()),
       mask(problem.mask),
-      positions(problem.positions) {
-  const double root = std::sqrt(problem.scale);
+      positions(problem.positions),
+      keys(problem.keys()),
+      stream(problem.stream),
+      root_scale(std::sqrt(problem.scale)) {
+  const double root = root_scale;
   Q = (problem.Q * root).template cast<Scalar>();
   query_half_norms = (0.5 * (problem.Q * root).rowwise().squaredNorm()).template cast<Scalar>();
+  if (stream != nullptr) {
+    K.resize(0, problem.head_dim());
+    return;
+  }
   Eigen::RowVectorXd center = Eigen::RowVectorXd::Zero(problem.head_dim());
   if (center_keys) center = root * problem.K.colwise().mean();
   K.resize(problem.keys(), problem.head_dim());
@@ -61,16 +68,32 @@ PreparedRows<Scalar>::PreparedRows(const AttentionProblem& problem, const Matrix
   // In blocks, so that no second copy of all keys stands beside K.
   for (Index first = 0; first < problem.keys(); first += kBlockRows) {
     const Index count = std::min(kBlockRows, problem.keys() - first);
-    const Matrix keys = (problem.K.middleRows(first, count) * root).rowwise() - center;
-    K.middleRows(first, count) = keys.template cast<Scalar>();
-    key_half_norms.segment(first, count) = (0.5 * keys.rowwise().squaredNorm()).template cast<Scalar>();
+    const Matrix scaled = (problem.K.middleRows(first, count) * root).rowwise() - center;
+    K.middleRows(first, count) = scaled.template cast<Scalar>();
+    key_half_norms.segment(first, count) = (0.5 * scaled.rowwise().squaredNorm()).template cast<Scalar>();
     sums.topLeftCorner(1, values.cols()) += values.middleRows(first, count).colwise().sum();
-    sums.bottomLeftCorner(keys.cols(), values.cols()).noalias() +=
-        keys.transpose() * values.middleRows(first, count);
-    sums.bottomRightCorner(keys.cols(), 1) += keys.colwise().sum().transpose();
+    sums.bottomLeftCorner(scaled.cols(), values.cols()).noalias() +=
+        scaled.transpose() * values.middleRows(first, count);
+    sums.bottomRightCorner(scaled.cols(), 1) += scaled.colwise().sum().transpose();
   }
   sums(0, values.cols()) = static_cast<double>(problem.keys());
   affine_sums = sums.cast<Scalar>();
+}
+
+RowReader::Rows RowReader::read(Segment tokens, Index until) {
+  const auto show = [&](const auto& K, const auto& V, const auto& half_norms, Index first) -> Rows {
+    return {{K.data() + first * K.cols(), tokens.size(), K.cols()},
+            {V.data() + first * V.cols(), tokens.size(), V.cols()},
+            {half_norms.data() + first, tokens.size()}};
+  };
+  if (rows_.stream == nullptr) return show(rows_.K, rows_.V, rows_.key_half_norms, tokens.begin);
+  if (tokens.begin < made_.begin || tokens.end > made_.end) {
+    made_ = {tokens.begin, std::max(tokens.end, std::min(tokens.begin + kStreamedTokens, until))};
+    rows_.stream->read(made_, K_, V_);
+    K_ *= rows_.root_scale;
+    half_norms_ = 0.5 * K_.rowwise().squaredNorm();
+  }
+  return show(K_, V_, half_norms_, tokens.begin - made_.begin);
 }
 
 template <typename Scalar>

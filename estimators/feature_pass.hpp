@@ -3,6 +3,7 @@
 #include "estimators/attention_estimator.hpp"
 #include "estimators/direction_source.hpp"
 #include "estimators/feature_map.hpp"
+#include "estimators/key_stream.hpp"
 
 #include <memory>
 #include <vector>
@@ -36,6 +37,31 @@ struct PreparedRows {
   RowMatrix<Scalar> affine_sums;            ///< [Σ_j [v_j 1]; K̃ᵀ [V 1]], (1+d)×(p+1)
   Mask mask = Mask::none;
   std::vector<Index> positions;
+  Index keys = 0;                     ///< l
+  const KeyStream* stream = nullptr;  ///< of a streamed problem, whose K, V and key_half_norms are empty
+  double root_scale = 1.0;            ///< √scale
+};
+
+/// Scaled keys, half squared norms and values of some tokens of prepared rows: where they lie, or made from
+/// the stream. One a thread.
+class RowReader {
+ public:
+  /// `rows` must outlive the reader.
+  explicit RowReader(const PreparedRows<double>& rows) : rows_(rows) {}
+
+  struct Rows {
+    Eigen::Map<const Matrix> K, V;
+    Eigen::Map<const Vector> half_norms;
+  };
+
+  /// Valid until the next call. Tokens up to `until` will be asked for next; a stream makes some of them now.
+  Rows read(Segment tokens, Index until);
+
+ private:
+  const PreparedRows<double>& rows_;
+  Segment made_;
+  Matrix K_, V_;
+  Vector half_norms_;
 };
 
 /// Values with a map's norm factor folded in: [V 1] weighted by exp(c|k̃_j|²/2 − log_shift). For maps in the

@@ -17,13 +17,12 @@ void KeyPool::start(const Eigen::Ref<const Matrix>& W) {
 
 void KeyPool::absorb(Segment keys) {
   for (Index begin = keys.begin; begin < keys.end; begin += kKeyBlock)
-    absorb_block({begin, std::min(begin + kKeyBlock, keys.end)});
+    absorb_block(reader_.read({begin, std::min(begin + kKeyBlock, keys.end)}, keys.end));
 }
 
-void KeyPool::absorb_block(Segment keys) {
-  logits_.noalias() = W_ * rows_.K.middleRows(keys.begin, keys.size()).transpose();
-  if (bias_ == Bias::features)
-    logits_.rowwise() -= rows_.key_half_norms.segment(keys.begin, keys.size()).transpose();
+void KeyPool::absorb_block(const RowReader::Rows& keys) {
+  logits_.noalias() = W_ * keys.K.transpose();
+  if (bias_ == Bias::features) logits_.rowwise() -= keys.half_norms.transpose();
   for (Index r = 0; r < W_.rows(); ++r) {
     auto row = logits_.row(r);
     const double raised = std::max(maximum_(r), row.maxCoeff());
@@ -33,7 +32,7 @@ void KeyPool::absorb_block(Segment keys) {
     sums_.row(r) *= kept;
     maximum_(r) = raised;
   }
-  sums_.noalias() += logits_ * rows_.V.middleRows(keys.begin, keys.size());
+  sums_.noalias() += logits_ * keys.V;
 }
 
 const Vector& KeyPool::log_mass() {

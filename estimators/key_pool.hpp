@@ -18,7 +18,7 @@ class KeyPool {
   enum class Bias { logits, features };
 
   /// `rows` must outlive the pool.
-  KeyPool(const PreparedRows<double>& rows, Bias bias) : rows_(rows), bias_(bias) {}
+  KeyPool(const PreparedRows<double>& rows, Bias bias) : rows_(rows), reader_(rows), bias_(bias) {}
 
   /// Takes the R×d vectors and forgets all keys.
   void start(const Eigen::Ref<const Matrix>& W);
@@ -30,9 +30,10 @@ class KeyPool {
   const Matrix& average();   ///< R×p; zero before any key
 
  private:
-  void absorb_block(Segment keys);
+  void absorb_block(const RowReader::Rows& keys);
 
   const PreparedRows<double>& rows_;
+  RowReader reader_;
   Bias bias_;
   Matrix W_, logits_, sums_, average_;  // sums relative to exp(maximum)
   Vector maximum_, mass_, log_mass_;

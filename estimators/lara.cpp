@@ -40,7 +40,7 @@ struct Options {
 struct Proposals {
   Proposals(const PreparedRows<double>& rows, Index count, const Options& options)
       : means(count, rows.K.cols()) {
-    const auto key_chunks = equal_segments(rows.K.rows(), count);
+    const auto key_chunks = equal_segments(rows.keys, count);
     const auto query_chunks = equal_segments(rows.positions.back() + 1, count);
     Matrix mean_queries(count, rows.K.cols());
     for (Index c = 0; c < count; ++c) {
@@ -161,7 +161,7 @@ class Sampler final : public AttentionSampler {
 
  private:
   void walk(const Proposals& proposals, const Directions& draw, AttentionEstimate& estimate) {
-    pool_.absorb({0, shared_.rows.K.rows()});
+    pool_.absorb({0, shared_.rows.keys});
     const Vector log_mass = pool_.log_mass();
     const Matrix& values = pool_.average();
     for (Index first = 0; first < shared_.rows.Q.rows(); first += kQueryBlock)
@@ -218,6 +218,7 @@ class Lara final : public AttentionEstimator {
 
   Index dimension(Index draws) const override { return draws * options_.directions(); }
   DenominatorPolicy denominator() const override { return policy_; }
+  bool reads_streams() const override { return true; }
   Coefficient own_coefficient() const override {
     return options_.self_normalized ? Coefficient::ratio : Coefficient::zero;
   }

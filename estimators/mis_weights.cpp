@@ -62,7 +62,7 @@ OptimalMisWeights::OptimalMisWeights(const PreparedRows<double>& rows, const Mat
 
   KeyPool pool(rows, KeyPool::Bias::features);
   pool.start(pilot_);
-  pool.absorb({0, rows.K.rows()});
+  pool.absorb({0, rows.keys});
   average_ = pool.average();
   // p_n/Q up to a factor of n alone
   weights_ = rows.Q * pilot_.transpose();

@@ -30,8 +30,13 @@ Vector proposal_mean(ProposalMean kind, const Vector& mean_query, const Vector& 
 
 Vector mean_key(const PreparedRows<double>& rows, std::span<const Segment> tokens) {
   Vector sum = Vector::Zero(rows.K.cols());
+  RowReader reader(rows);
+  const Index step = rows.stream == nullptr ? rows.keys : kStreamedTokens;
   for (const Segment& part : tokens)
-    sum += rows.K.middleRows(part.begin, part.size()).colwise().sum().transpose();
+    for (Index begin = part.begin; begin < part.end; begin += step) {
+      const Segment piece{begin, std::min(begin + step, part.end)};
+      sum += reader.read(piece, part.end).K.colwise().sum().transpose();
+    }
   return sum / static_cast<double>(total_size(tokens));
 }
 

@@ -4,6 +4,7 @@
 #include "analysis/prediction.hpp"
 #include "estimators/ensemble.hpp"
 #include "estimators/error.hpp"
+#include "estimators/streamed_ensemble.hpp"
 
 #include <chrono>
 #include <utility>
@@ -122,7 +123,9 @@ class StreamedGapCell final : public GapCell {
       : GapCell(std::move(run), estimators, synthetic.name),
         synthetic_(synthetic),
         stream_(synthetic),
-        problem_{stream_.queries(spec().queries), &stream_} {
+        problem_(stream_.queries(spec().queries)) {
+    problem_.stream = &stream_;
+    for (const auto& estimator : estimators) estimator->check(problem_);
     find_targets();
     ensemble_.emplace(problem_, sampled(), spec().features, spec().precision);
   }
@@ -132,9 +135,11 @@ class StreamedGapCell final : public GapCell {
   }
 
  private:
-  const AttentionProblem& queries() const override { return problem_.queries; }
+  const AttentionProblem& queries() const override { return problem_; }
   Index keys() const override { return stream_.keys(); }
-  Matrix exact_target(const AttentionEstimator&) const override { return exact_attention(problem_).output; }
+  Matrix exact_target(const AttentionEstimator& estimator) const override {
+    return target_of(spec(), estimator, problem_);
+  }
   bool has_moments(const AttentionEstimator& estimator) const override { return estimator.has_moments(); }
   AttentionEstimate baseline(const AttentionEstimator& estimator) const override {
     return streamed_estimate(problem_, estimator);
@@ -145,7 +150,7 @@ class StreamedGapCell final : public GapCell {
     const auto law = LengthLaw::of(estimator, synthetic_.norm * synthetic_.norm, synthetic_.dim);
     if (!law) return {};
     const Matrix exact = exact_target(estimator);
-    const Matrix Q = problem_.queries.scaled_queries();
+    const Matrix Q = problem_.scaled_queries();
     std::vector<std::vector<Metric>> metrics;
     for (const Index draws : spec().features)
       metrics.push_back(law->metrics(Q, stream_.value_map(), exact, keys(), draws));
@@ -154,7 +159,7 @@ class StreamedGapCell final : public GapCell {
 
   SyntheticSpec synthetic_;
   SyntheticStream stream_;
-  StreamedProblem problem_;
+  AttentionProblem problem_;
   std::optional<StreamedEnsemble> ensemble_;
 };
 

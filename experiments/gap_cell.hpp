@@ -1,7 +1,6 @@
 #pragma once
 
 #include "analysis/gap_statistics.hpp"
-#include "estimators/key_stream.hpp"
 #include "experiments/cell_runner.hpp"
 #include "experiments/synthetic_stream.hpp"
 
@@ -67,7 +66,7 @@ class GapCell : public Cell {
 std::unique_ptr<Cell> stored_gap_cell(RunSpec spec, const Estimators& estimators, std::string name,
                                       AttentionProblem problem);
 
-/// A synthetic problem that is only held in segments. All estimators must sum over keys. First-order theory
+/// A synthetic problem that is only held in segments. All estimators must `streams`. First-order theory
 /// is that of `LengthLaw`, for gaussian tokens.
 std::unique_ptr<Cell> streamed_gap_cell(RunSpec spec, const Estimators& estimators,
                                         const SyntheticSpec& synthetic);

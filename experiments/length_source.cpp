@@ -34,7 +34,7 @@ std::string LengthSource::identity() const {
 bool LengthSource::streams(Index length, const Estimators& estimators) const {
   return synthetic_ && length > kPredictedKeys &&
          std::all_of(estimators.begin(), estimators.end(),
-                     [](const auto& estimator) { return estimator->sums_over_keys(); });
+                     [](const auto& estimator) { return estimator->streams(); });
 }
 
 AttentionProblem LengthSource::stored(Index length) const {

@@ -21,7 +21,7 @@ class LengthSource {
   std::string identity() const;
 
   /// Whether keys and values of this length are made segment by segment: of a synthetic problem beyond the
-  /// lengths whose pairs of keys are looked at, if every estimator sums over keys.
+  /// lengths whose pairs of keys are looked at, if every estimator streams.
   bool streams(Index length, const Estimators& estimators) const;
 
   /// The problem of that length at the measured queries. Throws BadInput when it does not fit the memory.

@@ -82,12 +82,12 @@ TEST_F(LengthRunTest, AtTheFirstLengthItIsTheGapOfTheFirstTokens) {
   }
 }
 
-// A stream is forced by the length; eva is no sum over keys, so beside it the same problem is stored.
+// A stream is forced by the length; centring needs the mean of all keys, so beside it the same problem is stored.
 TEST_F(LengthRunTest, AStreamedProblemGivesTheNumbersOfTheStoredOne) {
   const std::vector<std::string> data{"--data", "synthetic:gaussian,dim=4,mask=causal", "--lengths", "9000"};
   results("streamed", with(kSmall, data));
   std::vector<std::string> more = with(kSmall, data);
-  more.insert(more.begin() + 2, "eva:window=4,mass=count-mean");
+  more.insert(more.begin() + 2, "performer:center=keys");
   results("stored", more);
   int compared = 0;
   for (const ResultRow& row : rows("streamed")) {
