@@ -213,13 +213,42 @@ int help_rank_0(VerbOptions& options, const std::vector<std::string>& arguments,
       control);
 }
 
+void check_options(const VerbOptions& options, bool on_ranks) {
+  const bool dry = options.flag("dry-run");
+  require(dry || options.given("out"), "--out is missing; give a directory for the results");
+  static_cast<void>(options.formats());  // a wrong one is found now
+  require(!dry || !on_ranks,
+          "--dry-run and --mpi exclude each other; one process is enough to try a few cells");
+  require(on_ranks || !options.flag("mpi"), "--mpi: give it on the command line, not in a file");
+}
+
 RunOutcome measure(const RunSpec& spec, RunStore& store, RunControl control, bool quiet) {
   Progress progress("draws", replicates_to_draw(spec, control.shard), quiet);
   control.progress = &progress;
   control.interrupted = &watch_signals();
-  const RunOutcome outcome = run_cells(spec, experiment_named(spec.experiment).cells(spec), store, control);
-  if (control.log != nullptr && outcome == RunOutcome::interrupted) control.log->interrupted();
-  return outcome;
+  return run_cells(spec, experiment_named(spec.experiment).cells(spec), store, control);
+}
+
+// Draws what the store of the run, or of its shard, does not have yet.
+int carry_out(const VerbOptions& options, const RunSpec& spec, const std::string& text,
+              const RunControl& control) {
+  const std::filesystem::path directory = options.text("out");
+  const bool quiet = options.flag("quiet") || options.flag("json");
+  RunStore store =
+      RunStore::open_or_create(directory, control.finish ? text : shard_specification(text, control.shard),
+                               {command_of(options), spec.cells(), replicates_to_draw(spec, control.shard)});
+  if (control.log != nullptr)
+    control.log->run_started(ATTNGAP_VERSION, store.specification(), control.processes, control.threads);
+  int code = kDone;
+  if (measure(spec, store, control, quiet) == RunOutcome::interrupted) {
+    code = say_interrupted();
+  } else if (control.finish) {
+    code = report_run(options, directory, spec, store);
+  } else if (!quiet) {
+    print_shard(directory, control.shard);
+  }
+  if (control.log != nullptr) code == kDone ? control.log->finished() : control.log->interrupted();
+  return code;
 }
 
 }  // namespace
@@ -269,22 +298,16 @@ int verb_run(const std::vector<std::string>& arguments) {
   if (!options.parse(arguments)) return kDone;
 
   const RunSpec spec = read_spec(options);
-  const bool dry = options.flag("dry-run");
-  require(dry || options.given("out"), "--out is missing; give a directory for the results");
-  const std::filesystem::path directory = options.text("out");
-  static_cast<void>(options.formats());  // a wrong one is found now
-  require(!dry || !team, "--dry-run and --mpi exclude each other; one process is enough to try a few cells");
-  require(team || !options.flag("mpi"), "--mpi: give it on the command line, not in a file");
+  check_options(options, team.has_value());
+  const int neighbours = team ? team->on_this_machine() : 1;
   RunControl control;
   control.shard = read_shard(options);
   control.finish = !options.given("shard");
-  const int neighbours = team ? team->on_this_machine() : 1;
   const bool alone = experiment_named(spec.experiment).alone;
   require(!alone || !team, "{}: measures time, which ranks would share; leave --mpi out", spec.experiment);
   control.threads = alone ? 1 : threads_of(options, neighbours);
-  const bool quiet = options.flag("quiet") || options.flag("json");
   const std::string text = spec.text(check_data(spec, control.threads * neighbours));
-  if (dry) {
+  if (options.flag("dry-run")) {
     print_dry_run(options, spec, control.shard, control.threads);
     return kDone;
   }
@@ -293,24 +316,11 @@ int verb_run(const std::vector<std::string>& arguments) {
     control.processes = team->size();
     control.serve = [&](BlockQueue& queue) { team->serve(queue); };
   }
-
   std::optional<RunLog> log;
   if (options.given("log")) log.emplace(options.text("log"));
   control.log = log ? &*log : nullptr;
   try {
-    RunStore store = RunStore::open_or_create(
-        directory, control.finish ? text : shard_specification(text, control.shard),
-        {command_of(options), spec.cells(), replicates_to_draw(spec, control.shard)});
-    if (log) log->run_started(ATTNGAP_VERSION, store.specification(), control.processes, control.threads);
-    if (measure(spec, store, control, quiet) == RunOutcome::interrupted) return say_interrupted();
-    int code = kDone;
-    if (control.finish) {
-      code = report_run(options, directory, spec, store);
-    } else if (!quiet) {
-      print_shard(directory, control.shard);
-    }
-    if (log && code == kDone) log->finished();
-    return code;
+    return carry_out(options, spec, text, control);
   } catch (const std::exception& error) {
     if (log) log->error(error.what());
     throw;

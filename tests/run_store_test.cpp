@@ -253,6 +253,36 @@ TEST_F(RunStoreTest, ASecondWriterIsRefusedAndReadersAreNot) {
   EXPECT_THAT(writer.rows(), SizeIs(1));
 }
 
+TEST_F(RunStoreTest, APlanTakesThePlaceOfThePilotsBlocks) {
+  RunStore store = RunStore::open_or_create(run_, kSpecification, {"[\"run\"]", 3, 64});
+  EXPECT_EQ(store.planned(1), std::nullopt);
+  store.commit_block({1, 1'000'000, {{1, 2}}, 0.5, 2});
+  store.commit_block({0, 0, {{3}}, 0.5, 7});
+  store.plan(1, 41);
+  EXPECT_EQ(store.planned(1), 41);
+  EXPECT_EQ(store.plans(), (std::map<std::int64_t, std::int64_t>{{1, 41}}));
+  EXPECT_EQ(store.blocks(), (std::vector<std::pair<std::int64_t, std::int64_t>>{{0, 0}}));
+  const RunOutline outline = RunStore::open_existing(run_).outline();
+  EXPECT_EQ(outline.command, "[\"run\"]");
+  EXPECT_EQ(outline.cells, 3);
+  EXPECT_EQ(outline.replicates, 64);
+}
+
+TEST_F(RunStoreTest, EveryProcessThatCommitsIsASession) {
+  { const RunStore idle = open(); }
+  for (int process = 1; process <= 2; ++process) {
+    RunStore store = open();
+    store.commit_block({0, process, {{1}}, 0.5, 5});
+    store.commit_block({1, process, {{1}}, 0.5, 5 * process});
+  }
+  const auto sessions = open().sessions();
+  ASSERT_THAT(sessions, SizeIs(2));
+  EXPECT_EQ(sessions[0].replicates, 10);
+  EXPECT_EQ(sessions[1].replicates, 15);
+  for (const RunSession& session : sessions) EXPECT_LE(session.started, session.last);
+  EXPECT_LE(sessions[0].last, sessions[1].started);
+}
+
 TEST_F(RunStoreTest, TheLockGoesWithItsOwner) {
   { const RunStore writer = open(); }
   EXPECT_EQ(refusal(), "");
