@@ -3,6 +3,7 @@
 #include "estimators/error.hpp"
 #include "estimators/names.hpp"
 #include "experiments/verb.hpp"
+#include "experiments/verb_options.hpp"
 
 #include <array>
 #include <cerrno>
@@ -50,10 +51,21 @@ void print_help() {
       "resume).\n");
 }
 
+// For docs/guide, which a test holds against this.
+void print_help_markdown() {
+  fmt::print("| verb | does |\n| --- | --- |\n");
+  for (const Verb& verb : kVerbs)
+    fmt::print("| [`{0}`]({0}.md) | {1} |\n", verb.name, markdown_cell(verb.meaning));
+}
+
 int dispatch(const std::vector<std::string>& arguments) {
   if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h" || arguments[0] == "help") {
     print_help();
     return arguments.empty() ? kBadInput : kDone;
+  }
+  if (arguments[0] == "--help-markdown") {
+    print_help_markdown();
+    return kDone;
   }
   if (arguments[0] == "--version") {
     fmt::print("attngap {}\n", ATTNGAP_VERSION);

@@ -177,7 +177,24 @@ void VerbOptions::add_shared(const std::vector<std::string>& names) {
     }
 }
 
+std::string VerbOptions::help_markdown() const {
+  std::string page =
+      fmt::format("```text\nattngap {}\n\n{}\n```\n\n| option | |\n| --- | --- |\n", usage_, meaning_);
+  for (const auto& option : description_.options()) {
+    if (option->long_name() == "help") continue;
+    std::string written = "--" + option->long_name();
+    if (option->semantic()->max_tokens() != 0)
+      written += option->semantic()->max_tokens() > 1 ? " VALUE…" : " VALUE";
+    page += fmt::format("| `{}` | {} |\n", written, markdown_cell(option->description()));
+  }
+  return page;
+}
+
 bool VerbOptions::parse(const std::vector<std::string>& arguments) {
+  if (arguments.size() == 1 && arguments[0] == "--help-markdown") {
+    fmt::print("{}", help_markdown());
+    return false;
+  }
   po::options_description all;
   all.add(description_).add(hidden_);
   try {

@@ -28,8 +28,9 @@ class VerbOptions {
   void add_switch(const std::string& name, const std::string& help);
   void positional(const std::string& name, int most);
 
-  /// False when --help was asked for and printed. Throws BadInput on an unknown option (with the nearest
-  /// names), a missing value, or a config file that cannot be read.
+  /// False when --help was asked for and printed, or --help-markdown, the same for the user guide. Throws
+  /// BadInput on an unknown option (with the nearest names), a missing value, or a config file that cannot be
+  /// read.
   bool parse(const std::vector<std::string>& arguments);
 
   std::string text(const std::string& name) const;
@@ -60,6 +61,8 @@ class VerbOptions {
   std::vector<std::string> formats() const;  ///< --formats svg,png,pdf, each once; none: empty
 
  private:
+  std::string help_markdown() const;
+
   std::string usage_;
   std::string meaning_;
   boost::program_options::options_description description_;
