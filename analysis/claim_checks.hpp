@@ -11,6 +11,7 @@ namespace attngap {
 /// Up to here a relative residual is rounding; from `kClearlyWrong` on it is a counterexample. Between them
 /// nothing is decided.
 inline constexpr double kRounding = 1e-10;
+/// From here on a residual is a counterexample.
 inline constexpr double kClearlyWrong = 1e-6;
 
 /// Gathers deterministic checks of one claim and turns them into a verdict: PROVEN when every one holds to

@@ -32,6 +32,8 @@ struct NormalGrid {
   Matrix points;
   Vector weights;
 };
+
+/// The product of the rule with itself in `dims` dimensions.
 NormalGrid normal_grid(const NormalQuadrature& rule, Index dims);
 
 /// ∫ f over [a, b], adaptive Gauss and Kronrod (Boost.Math).
@@ -55,6 +57,8 @@ struct ProblemShape {
   double spread = 0.5;  ///< of the entries of Q and K
   Mask mask = Mask::none;
 };
+
+/// A problem of these shapes with normal entries, from the seed; `which` tells problems apart.
 AttentionProblem random_problem(const ClaimSettings& settings, std::uint32_t which,
                                 const ProblemShape& shape);
 

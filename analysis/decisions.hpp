@@ -14,6 +14,7 @@ namespace attngap {
 /// Statist. 6 (1979). Throws BadInput on a p outside [0, 1].
 std::vector<double> holm_adjusted(std::span<const double> p_values);
 
+/// The three answers of an equivalence test.
 enum class Equivalence { equivalent, refuted, undecided };
 
 /// What an equivalence test says of |mean| ≤ margin.

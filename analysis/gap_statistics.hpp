@@ -26,6 +26,8 @@ struct NamedMetric {
   std::string_view name;
   std::string_view meaning;
 };
+
+/// Every metric of gap experiments, in that order.
 std::span<const NamedMetric> gap_metric_names();
 
 /// The errors of one estimator at one count m over a block of replicates, streamed.

@@ -28,6 +28,7 @@ namespace attngap {
 /// methods and examples, ch. 9.
 Moments tilted_kernel_mean(const FeatureMap& map, const Vector& x, const Vector& y, std::int64_t draws,
                            const StreamAddress& address);
+/// The pair moment E[φ(q)·φ(k₁) φ(q)·φ(k₂)], as above.
 Moments tilted_pair_moment(const FeatureMap& map, const Vector& q, const Vector& k1, const Vector& k2,
                            std::int64_t draws, const StreamAddress& address);
 

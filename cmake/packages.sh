@@ -8,9 +8,12 @@ build_packages=(g++ cmake ninja-build git
   libtbb-dev libsqlite3-dev libsqlitecpp-dev libzip-dev nlohmann-json3-dev libfmt-dev
   libopenmpi-dev openmpi-bin gnuplot-nox)
 # shellcheck disable=SC2034
-test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format-14 python3 python3-numpy sqlite3)
+test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format-14 python3 python3-numpy sqlite3
+  doxygen)
 # shellcheck disable=SC2034
 sanitizer_packages=(clang-14 libclang-rt-14-dev)
+# shellcheck disable=SC2034  # for whoever renders the notebooks anew; no test needs it
+notebook_packages=(pandoc)
 
 # Prints those of the given packages that are not installed.
 missing_packages() {

@@ -36,6 +36,7 @@ class SamplerPlan {
   virtual std::unique_ptr<AttentionSampler> sampler() const = 0;
 };
 
+/// Of the features; what is accumulated over draws is always double.
 enum class Precision { float64, float32 };
 
 /// How an estimate is written as a sum of control variates.

@@ -8,6 +8,7 @@
 
 namespace attngap {
 
+/// Which keys a query sees: all, or those up to its own position.
 enum class Mask { none, causal };
 
 class KeyStream;

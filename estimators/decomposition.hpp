@@ -28,6 +28,8 @@ struct NamedCoefficient {
   Coefficient coefficient;
   std::string_view meaning;
 };
+
+/// Every policy, from nothing to everything.
 std::span<const NamedCoefficient> coefficients();
 
 /// The policy of that name; throws BadInput with the nearest names otherwise.

@@ -46,9 +46,11 @@ inline DoubleDouble operator+(const DoubleDouble& a, const DoubleDouble& b) {
   return quick_two_sum(high.high, high.low + low.low);
 }
 
+/// Exact.
 inline DoubleDouble operator-(const DoubleDouble& a) {
   return {-a.high, -a.low};
 }
+/// As the sum.
 inline DoubleDouble operator-(const DoubleDouble& a, const DoubleDouble& b) {
   return a + -b;
 }
@@ -68,6 +70,7 @@ inline DoubleDouble operator/(const DoubleDouble& a, const DoubleDouble& b) {
   return quick_two_sum(first, second) + DoubleDouble(rest.high / b.high);
 }
 
+/// By value.
 inline bool operator<(const DoubleDouble& a, const DoubleDouble& b) {
   return a.high < b.high || (a.high == b.high && a.low < b.low);
 }

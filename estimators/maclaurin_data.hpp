@@ -17,6 +17,8 @@ struct PairSample {
   double mean_base() const;
   double largest_base() const;
 };
+
+/// The pairs of a problem, evenly spread where there are many.
 PairSample sample_pairs(const AttentionProblem& problem, MaclaurinDirection law);
 
 /// Poisson's λ* = √(mean m): for one pair λ = √m has the least variance. At least 10⁻³.

@@ -18,6 +18,7 @@ namespace attngap {
 ///   zero  μ_c = 0                the proposal of RFA and Performer
 enum class ProposalMean { sum, half, keys, zero };
 
+/// The policy of that name; throws BadInput with the nearest names otherwise.
 ProposalMean proposal_mean_named(std::string_view name);
 
 /// μ of a mean query and a mean key.

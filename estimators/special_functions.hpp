@@ -14,6 +14,7 @@ double hypergeometric_0f1(double b, double z);
 
 /// Bessel functions J₀(x) and I₀(x) for x ≥ 0; I₀ is infinite beyond the range of a double (Boost.Math).
 double bessel_j0(double x);
+/// I₀(x), as above.
 double bessel_i0(double x);
 
 /// Li₂(x) = Σ_{n≥1} xⁿ/n² for |x| ≤ 1.

@@ -32,6 +32,7 @@ struct RunControl {
   std::function<void(BlockQueue&)> serve;          ///< hands blocks to the others until the queue has ended
 };
 
+/// Whether all cells are in the store.
 enum class RunOutcome { finished, interrupted };
 
 /// Consecutive replicates of a cell that are drawn, stored and merged as one.

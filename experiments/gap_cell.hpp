@@ -15,8 +15,10 @@ namespace attngap {
 /// Up to how many keys a run adds the rows of first-order theory, whose time grows with their square: of maps
 /// whose pair moments are matrix products, and of others, where each pair costs a call a query.
 inline constexpr Index kPredictedKeys = 4096;
+/// The same where each pair costs a call.
 inline constexpr Index kPredictedKeysOneByOne = 512;
 
+/// Estimators in the order of their table.
 using Estimators = std::vector<std::unique_ptr<AttentionEstimator>>;
 
 /// One head of a gap experiment at the counts `features` of its specification: the targets at the measured
@@ -73,6 +75,7 @@ std::unique_ptr<Cell> streamed_gap_cell(RunSpec spec, const Estimators& estimato
 
 /// What an error is measured against: the estimator's own target, or softmax when the specification says so.
 std::string target_name(const RunSpec& spec, const AttentionEstimator& estimator);
+/// That target, computed exactly: n×p.
 Matrix target_of(const RunSpec& spec, const AttentionEstimator& estimator, const AttentionProblem& problem);
 
 /// Throws BadInput unless these are the blocks the replicates of `row` were cut into, as a damaged store may
