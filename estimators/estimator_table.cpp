@@ -4,12 +4,15 @@
 #include "estimators/elementwise.hpp"
 #include "estimators/error.hpp"
 #include "estimators/eva.hpp"
+#include "estimators/feature_map.hpp"
 #include "estimators/lara.hpp"
 #include "estimators/randomized_attention.hpp"
 #include "estimators/ratio_estimator.hpp"
 
 #include <algorithm>
 #include <stdexcept>
+
+#include <fmt/format.h>
 
 namespace attngap {
 namespace {
@@ -28,6 +31,18 @@ const KeyHelp kDeterministic{"deterministic", "off|on", "off",
 const KeyHelp kProposal{"proposal", "sum|half|keys|zero", "sum",
                         "mean of a proposal, from the mean query and the mean key of its tokens"};
 
+// The feature maps whose ratio is performer's, as alternatives.
+std::string_view performer_features() {
+  static const std::string names = [] {
+    std::string joined;
+    for (const NamedFeatureMap& map : feature_maps()) {
+      if (map.estimator.starts_with("performer:features=")) joined += fmt::format("{}|", map.name);
+    }
+    return joined.substr(0, joined.size() - 1);
+  }();
+  return names;
+}
+
 const std::vector<NamedEstimator>& table() {
   static const std::vector<NamedEstimator> rows{
       {"exact", "softmax attention itself", "softmax", "Vaswani et al. 2017", {}, &make_exact},
@@ -42,10 +57,7 @@ const std::vector<NamedEstimator>& table() {
        "ratio of positive random features (FAVOR+)",
        "softmax",
        "Choromanski et al. 2021",
-       {{"features", "positive|hyperbolic|regularized", "positive", "feature map"},
-        kProjection,
-        kCenter,
-        kDenominator},
+       {{"features", performer_features(), "positive", "feature map"}, kProjection, kCenter, kDenominator},
        &make_performer},
       {"rfa",
        "ratio of trigonometric or arccos random features",

@@ -285,15 +285,16 @@ const FeatureMap& instance() {
 
 constexpr std::array kFeatureMaps{
     NamedFeatureMap{"positive", "exp(w·x − |x|²/2): positive, heavy-tailed (FAVOR+)",
-                    "Choromanski et al. 2021", &instance<Positive>},
+                    "Choromanski et al. 2021", "performer:features=positive", &instance<Positive>},
     NamedFeatureMap{"hyperbolic", "positive features at ±w: two features a direction, never worse",
-                    "Choromanski et al. 2021", &instance<Hyperbolic>},
+                    "Choromanski et al. 2021", "performer:features=hyperbolic", &instance<Hyperbolic>},
     NamedFeatureMap{"regularized", "positive features at directions of norm √d: biased, lighter tails",
-                    "Choromanski et al. 2021", &instance<Regularized>},
+                    "Choromanski et al. 2021", "performer:features=regularized", &instance<Regularized>},
     NamedFeatureMap{"trigonometric", "exp(|x|²/2)[sin w·x, cos w·x]: signed, two features a direction",
-                    "Rahimi and Recht 2007; Peng et al. 2021", &instance<Trigonometric>},
+                    "Rahimi and Recht 2007; Peng et al. 2021", "rfa:kernel=gaussian",
+                    &instance<Trigonometric>},
     NamedFeatureMap{"arccos", "ReLU(w·x): the arc-cosine kernel of order one, not softmax",
-                    "Cho and Saul 2009; Peng et al. 2021", &arccos_features},
+                    "Cho and Saul 2009; Peng et al. 2021", "rfa:kernel=arccos", &arccos_features},
 };
 
 }  // namespace

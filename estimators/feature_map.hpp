@@ -97,6 +97,7 @@ struct NamedFeatureMap {
   std::string_view name;
   std::string_view meaning;
   std::string_view source;
+  std::string_view estimator;  ///< the one of its ratio, as it is written on the command line
   const FeatureMap& (*get)();
 };
 

@@ -5,6 +5,7 @@
 #include "tests/quadrature.hpp"
 
 #include <cmath>
+#include <map>
 #include <string>
 
 #include <boost/multiprecision/cpp_bin_float.hpp>
@@ -173,8 +174,20 @@ TEST_P(EveryExponentialMap, HasTheOrthogonalPairMomentOfItsLaw) {
     }
 }
 
+// ψ (or ln ψ) of a projection; the second part is that of the second feature of a direction.
+const std::map<std::string_view, double (*)(double, Index)> kActivations{
+    {"positive", [](double w, Index) { return w; }},
+    {"hyperbolic", [](double w, Index part) { return part == 0 ? w : -w; }},
+    {"regularized", [](double w, Index) { return w; }},
+    {"trigonometric", [](double w, Index part) { return part == 0 ? std::sin(w) : std::cos(w); }},
+    {"arccos", [](double w, Index) { return std::max(w, 0.0); }},
+};
+
 // The activations against the formula, in both precisions; widths that are no multiple of a vector register.
 TEST_P(EveryFeatureMap, ActivatesByItsFormula) {
+  // A map without a formula of its own here is held by its kernel and moments, in kernel_estimate_test.
+  const auto formula = kActivations.find(GetParam());
+  if (formula == kActivations.end()) GTEST_SKIP() << GetParam() << " has no formula in this test";
   RowMatrix<double> projections(3, 11);
   for (Index i = 0; i < projections.size(); ++i) projections.data()[i] = 0.37 * static_cast<double>(i) - 5.0;
   RowMatrix<double> features(3, 11 * map().per_direction());
@@ -184,16 +197,8 @@ TEST_P(EveryFeatureMap, ActivatesByItsFormula) {
   map().activate(Eigen::Ref<const RowMatrix<float>>(projections_f), features_f);
   for (Index i = 0; i < 3; ++i)
     for (Index s = 0; s < 11; ++s) {
-      const double w = projections(i, s);
-      const bool trigonometric = GetParam() == "trigonometric";
-      EXPECT_NEAR(features(i, s),
-                  trigonometric            ? std::sin(w)
-                  : GetParam() == "arccos" ? std::max(w, 0.0)
-                                           : w,
-                  1e-15 * 8);
-      if (map().per_direction() == 2) {
-        EXPECT_NEAR(features(i, 11 + s), trigonometric ? std::cos(w) : -w, 1e-15 * 8);
-      }
+      for (Index part = 0; part < map().per_direction(); ++part)
+        EXPECT_NEAR(features(i, part * 11 + s), formula->second(projections(i, s), part), 1e-15 * 8);
     }
   // The rounding of a float projection up to 8 moves a feature by 8 · 2⁻²⁴, and the feature is rounded once
   // more.
