@@ -28,12 +28,12 @@ int main(int count, char** arguments) {
   // %% [markdown]
   // ## A question with three answers
   //
-  // A confidence interval that contains zero proves nothing: with few draws it always does. So the claim gets
-  // a margin $\delta$, and two one-sided tests (Schuirmann 1987): an interval that lies inside $\pm\delta$
-  // says *equivalent*, one outside says *refuted*, one across the edge says *undecided*, and how many draws
-  // would decide. The library applies this to every query and channel at once, with Holm's correction, so
-  // that the chance of any false verdict stays below 5 %. Here is one estimator whose output is unbiased by a
-  // theorem, and one whose output is not, as the number of draws grows.
+  // A confidence interval that contains zero proves nothing: with few draws it nearly always does. So the
+  // claim gets a margin $\delta$, and two one-sided tests (Schuirmann 1987): an interval that lies inside
+  // $\pm\delta$ says *equivalent*, one outside says *refuted*, one across the edge says *undecided*, and how
+  // many draws would decide. The library applies this to every query and channel at once, with Holm's
+  // correction, so that the chance of any false verdict stays below 5 %. Here is one estimator whose output
+  // is unbiased by a theorem, and one whose output is not, as the number of draws grows.
 
   // %%
   const AttentionProblem problem =

@@ -50,6 +50,19 @@ if(NOT ours STREQUAL theirs)
   message(FATAL_ERROR "the library is compiled with '${ours}' and its consumer with '${theirs}'")
 endif()
 
+# All four floors at once, with everything they link.
+file(MAKE_DIRECTORY ${DIR}/all)
+file(WRITE ${DIR}/all/CMakeLists.txt "cmake_minimum_required(VERSION 3.22)\nproject(floors LANGUAGES CXX)\n"
+     "find_package(attngap REQUIRED)\nadd_executable(floors main.cpp)\n"
+     "target_link_libraries(floors PRIVATE attngap::experiments attngap::plots)\n")
+file(WRITE ${DIR}/all/main.cpp "#include \"experiments/data_source.hpp\"\n#include \"plots/figure.hpp\"\n"
+     "int main() {\n  const auto head = attngap::load_dataset(\"synthetic:gaussian,length=16\")\;\n"
+     "  return head.problem.keys() == 16 && !attngap::figure_csv({}).empty() ? 0 : 1\;\n}\n")
+run(${CMAKE_COMMAND} -S ${DIR}/all -B ${DIR}/all/build -G ${GENERATOR} -DCMAKE_PREFIX_PATH=${DIR}/moved
+    -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_CXX_FLAGS=${FLAGS} -DCMAKE_BUILD_TYPE=${TYPE})
+run(${CMAKE_COMMAND} --build ${DIR}/all/build)
+run(${DIR}/all/build/floors)
+
 # A component that does not exist is a sentence, not half a package.
 file(MAKE_DIRECTORY ${DIR}/wrong)
 file(WRITE ${DIR}/wrong/CMakeLists.txt "cmake_minimum_required(VERSION 3.22)\nproject(wrong LANGUAGES CXX)\n"
