@@ -56,8 +56,8 @@ file(WRITE ${DIR}/all/CMakeLists.txt "cmake_minimum_required(VERSION 3.22)\nproj
      "find_package(attngap REQUIRED)\nadd_executable(floors main.cpp)\n"
      "target_link_libraries(floors PRIVATE attngap::experiments attngap::plots)\n")
 file(WRITE ${DIR}/all/main.cpp "#include \"experiments/data_source.hpp\"\n#include \"plots/figure.hpp\"\n"
-     "int main() {\n  const auto head = attngap::load_dataset(\"synthetic:gaussian,length=16\")\;\n"
-     "  return head.problem.keys() == 16 && !attngap::figure_csv({}).empty() ? 0 : 1\;\n}\n")
+     "int main() {\n  const auto head = attngap::load_dataset(\"synthetic:gaussian,length=16\");\n"
+     "  return head.problem.keys() == 16 && !attngap::figure_csv({}).empty() ? 0 : 1;\n}\n")
 run(${CMAKE_COMMAND} -S ${DIR}/all -B ${DIR}/all/build -G ${GENERATOR} -DCMAKE_PREFIX_PATH=${DIR}/moved
     -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_CXX_FLAGS=${FLAGS} -DCMAKE_BUILD_TYPE=${TYPE})
 run(${CMAKE_COMMAND} --build ${DIR}/all/build)

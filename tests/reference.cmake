@@ -29,7 +29,7 @@ if(count LESS 100)
 endif()
 
 # The test itself is tested: on a function without a comment, and on a reference to nothing.
-foreach(line "int uncommented()\;" "/// As \\ref nothing_of_this_name says.\nint astray()\;")
+foreach(line "int uncommented();" "/// As \\ref nothing_of_this_name says.\nint astray();")
   file(WRITE ${DIR}.control/control.hpp "/// \\namespace attngap\n/// Ours.\nnamespace attngap {\n${line}\n}\n")
   complaints("INPUT = ${DIR}.control" found)
   if(NOT found MATCHES "control.hpp")
