@@ -13,7 +13,8 @@ test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format-14 python
 # shellcheck disable=SC2034
 sanitizer_packages=(clang-14 libclang-rt-14-dev)
 # shellcheck disable=SC2034  # for whoever renders the notebooks anew; no test needs it
-notebook_packages=(pandoc)
+notebook_packages=(pandoc fonts-texgyre-math fontconfig python3-fonttools
+  python3-brotli)
 
 # Prints those of the given packages that are not installed.
 missing_packages() {

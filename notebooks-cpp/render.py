@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Turns a literate program and what it says into a notebook (.ipynb, nbformat 4.5) and a page (.html).
 
-    render.py PROGRAM SOURCE.cpp           runs PROGRAM, writes SOURCE.ipynb and SOURCE.html (needs pandoc)
+    render.py PROGRAM SOURCE.cpp           runs PROGRAM, writes SOURCE.ipynb and SOURCE.html (needs the packages of
+                                           notebook_packages in cmake/packages.sh)
     render.py --check PROGRAM SOURCE.cpp   runs PROGRAM; exit code 1 if those two files are stale
 
-Standard library only. A notebook holds no time, version or path, so the same program gives the same bytes. The one
-thing that is not ours is the SVG text gnuplot writes, which differs between its versions: a figure carries the digest
-of what it is drawn from (its script, and its numbers to four digits), and while that is unchanged the figure in the
-old notebook is kept. So neither gnuplot's version nor its absence makes a notebook stale, and other numbers do. The
-page carries the digest of the notebook and of this file, so that checking it does not need pandoc.
+A notebook holds no time, version or path, so the same program gives the same bytes. The one thing that is not ours is
+the SVG text gnuplot writes, which differs between its versions: a figure carries the digest of what it is drawn from
+(its script and data, numbers to four digits), and while that is unchanged the figure in the old notebook is kept. So
+neither gnuplot's version nor its absence makes a notebook stale, and other numbers do. The page carries the digest of
+the notebook and of this file, so that checking it needs nothing but Python's standard library.
 """
 
 import base64
@@ -143,7 +144,7 @@ div.sourceCode, pre.code { background: var(--soft); border-radius: 5px; margin: 
 pre.out { margin: 0; border-left: 3px solid var(--rule) }
 figure { margin: 1rem 0; background: #fff; border-radius: 5px; padding: .4rem } figure img { width: 100%; display: block }
 math[display="block"] { margin: .9rem 0; overflow-x: auto; overflow-y: hidden } math { font-size: 1.12em;
-  font-family: "STIX Two Math", "Cambria Math", "Latin Modern Math", "TeX Gyre Termes Math", "DejaVu Math TeX Gyre", math }
+  font-family: formulas, "STIX Two Math", "Cambria Math", math }
 table { border-collapse: collapse; font-size: .93em } th, td { text-align: left; padding: .25rem .8rem .25rem 0;
   border-bottom: 1px solid var(--rule); vertical-align: top }
 code span.kw, code span.cf { color: #9b2393 } code span.dt { color: #2a5db0 } code span.st, code span.ch { color: #a3460b }
@@ -167,6 +168,37 @@ def output_html(output):
     return f'<figure><img alt="the figure drawn by the code above" src="data:image/svg+xml;base64,{picture}"></figure>'
 
 
+FONT = "TeX Gyre Termes Math"
+FONT_NOTICE = ("/* Formulas are set in a subset of TeX Gyre Termes Math, (c) 2012-2014 B. Jackowski, P. Strzelczyk and "
+               "P. Pianowski, GUST Font License. */")
+
+
+def italic(letter):
+    """What browsers show for an identifier of one letter."""
+    for first, last, start in ("a", "z", 0x1D44E), ("A", "Z", 0x1D434), ("α", "ω", 0x1D6FC):
+        if first <= letter <= last and letter != "h":
+            return chr(start + ord(letter) - ord(first))
+    return {"h": "ℎ", "ϕ": "\U0001D719"}.get(letter, letter)
+
+
+def font_face(body):
+    """The mathematical font, cut down to what the formulas show: without one, browsers set subscripts badly."""
+    formulas = " ".join(re.findall(r"<math.*?</math>", body, re.DOTALL))
+    shown = set(html.unescape(re.sub(r"<[^>]*>|\s", "", formulas)))
+    shown |= {italic(letter) for letter in re.findall(r"<mi>(.)</mi>", formulas)}
+    family, file = subprocess.run(["fc-match", "--format=%{family}\n%{file}", FONT], capture_output=True, text=True,
+                                  check=True).stdout.split("\n")
+    if family != FONT:
+        raise SystemExit(f"the font {FONT} is not installed")
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory) / "font.woff2"
+        subprocess.run([sys.executable, "-m", "fontTools.subset", file, f"--text={''.join(sorted(shown))}",
+                        "--flavor=woff2", f"--output-file={path}"], capture_output=True, check=True)
+        data = base64.b64encode(path.read_bytes()).decode()
+    return (f"{FONT_NOTICE}\n@font-face {{ font-family: formulas; src: url(data:font/woff2;base64,{data}) "
+            'format("woff2") }\n')
+
+
 def page(book, digest):
     """The notebook as one HTML file that needs no network: formulas are MathML, figures are inside."""
     # One run of pandoc for all cells, cut apart at comments it leaves alone.
@@ -188,7 +220,8 @@ def page(book, digest):
     return ("<!DOCTYPE html>\n" '<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             f'<meta name="made-from" content="{digest}">\n<title>{html.escape(title)}</title>\n'
-            f"<style>{STYLE}</style>\n</head>\n<body>\n" + "\n".join(body) + "\n</body>\n</html>\n")
+            f"<style>\n{font_face(''.join(body))}{STYLE}</style>\n</head>\n<body>\n" + "\n".join(body)
+            + "\n</body>\n</html>\n")
 
 
 def main(arguments):
