@@ -122,8 +122,8 @@ int main(int count, char** arguments) {
   // ## The algorithm: draw from somewhere else, and weight
   //
   // Draw $w_1, \dots, w_m$ from $\mathcal N(0, I)$ instead of from
-  // $p(w) = \sum_m \pi_m\, \mathcal N(w;\, q + k_m, I)$ and correct by the density ratio $W = p/\mathcal N(0,
-  // I)$, normalised by its own sum because $Z$ is unknown:
+  // $p(w) = \sum_m \pi_m\, \mathcal N(w;\, q + k_m, I)$ and correct
+  // by the ratio $W$ of the two densities, normalised by its own sum because $Z$ is unknown:
   //
   // $$\frac{\sum_s W(w_s)\, f(w_s)}{\sum_s W(w_s)}
   //   = \frac{\sum_s \phi_{w_s}(q) \sum_m \phi_{w_s}(k_m)\, v_m}{\sum_s \phi_{w_s}(q) \sum_m
@@ -136,7 +136,8 @@ int main(int count, char** arguments) {
   // $$\mathbb E\, W^2 = \sum_{m, m'} \pi_m \pi_{m'}\, e^{(q + k_m) \cdot (q + k_{m'})} = 1 + \chi^2 :$$
   //
   // $m$ directions are worth about $m / \mathbb E\, W^2$ draws of randomized attention. The library has this
-  // number in closed form. Here are its quartiles over queries of four heads.
+  // number in closed form. Here are its median and its upper quartile over queries of four
+  // heads.
 
   // %%
   const std::vector<std::string> heads{"ppocr4_L512_l0_h3.npz", "lm_kjv_l0_h3.npz:mask=causal",

@@ -65,9 +65,8 @@ int main(int count, char** arguments) {
   // - `zero`: $\beta = 0$, plain importance sampling;
   // - `oracle`: $\beta = A$, the exact output, which nobody has;
   // - `ratio`: $\beta = g/h$, random feature attention itself;
-  // - `regression`: $\beta = \operatorname{Cov}(g, h)/\operatorname{Var}(h)$, the best coefficient that all
-  // keys can share, here
-  //   from the closed-form covariance;
+  // - `regression`: $\beta = \operatorname{Cov}(g, h)/\operatorname{Var}(h)$ in closed form, the best fixed
+  //   coefficient that all keys can share;
   // - `estimated`: the same from the draw's own directions;
   // - `group`: $\beta_c = g_c/h_c$ in each of $C$ groups of neighbouring keys;
   // - `key`: $\beta_j = v_j$.
@@ -190,9 +189,9 @@ int main(int count, char** arguments) {
   //
   // ## Which keys the error comes from
   //
-  // Back to the head. For every key, the root mean square of what it adds to the error, $|h_j - \pi_j|\,|v_j
-  // - \beta_j|$, against its attention weight. One shared coefficient leaves each key an error in proportion
-  // to its weight; groups lower it everywhere at once.
+  // Back to the head. For every key, the root mean square of what it adds to the error,
+  // $|h_j - \pi_j|\,|v_j - \beta_j|$, against its attention weight. One shared coefficient leaves each key an
+  // error in proportion to its weight; groups lower it everywhere at once.
 
   // %%
   Panel panel = axes("", "attention weight π of the key", "what the key adds to the error");
@@ -225,8 +224,8 @@ int main(int count, char** arguments) {
   //
   // EVA turns this into an algorithm. Keys in a window around the query get $\beta_j = v_j$, that is, exact
   // attention; the others are cut into groups, and each group draws its own directions around a mean that
-  // suits it. With no window and one group it is random feature attention, with as many groups as keys it is
-  // softmax.
+  // suits it. With no window, one group and directions around zero it is random feature attention, with as
+  // many groups as keys it is softmax.
 
   // %%
   Panel path =

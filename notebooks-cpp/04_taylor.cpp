@@ -122,7 +122,7 @@ int main(int count, char** arguments) {
   print("\nlimit of degree / R: 1/W(1/e) = {:.4f}\n", kDegreePerRadius);
 
   // %% [markdown]
-  // The last two columns are the moral. An error that is small against the *largest* weight needs a degree of
+  // The lower table is the moral. An error that is small against the *largest* weight needs a degree of
   // about $R$; weights that are right need $R / W(1/e)$, where $W$ is Lambert's function, because the
   // smallest weight is $e^{-R}$ and an error small against $e^{R}$ drowns it. "None" means that some weight
   // may be negative, and then nothing can be promised.

@@ -32,8 +32,8 @@ int main(int count, char** arguments) {
   // claim gets a margin $\delta$, and two one-sided tests (Schuirmann 1987): an interval that lies inside
   // $\pm\delta$ says *equivalent*, one outside says *refuted*, one across the edge says *undecided*, and how
   // many draws would decide. The library applies this to every query and channel at once, with Holm's
-  // correction, so that the chance of any false verdict stays below 5 %. Here is one estimator whose output
-  // is unbiased by a theorem, and one whose output is not, as the number of draws grows.
+  // correction, so that the chance of any false verdict stays below 5 % at each look. Here is one estimator
+  // whose output is unbiased by a theorem, and one whose output is not, as the number of draws grows.
 
   // %%
   const AttentionProblem problem =

@@ -40,6 +40,12 @@ def cells_of(source):
         kind = header["kind"] or "code"
         if kind == "markdown":
             body = [re.sub(r"^\s*// ?", "", line) for line in body if line.strip()]
+            display = False
+            for number, line in enumerate(body, start + 2):
+                display ^= line.count("$$") % 2 == 1
+                # A reader of Markdown may take what follows the break for a list, a heading or a rule.
+                if not display and line.replace("$$", "").count("$") % 2 == 1:
+                    raise SystemExit(f"line {number}: a formula goes on in the next line: {line}")
         text = textwrap.dedent("\n".join(body)).strip("\n")
         if "\t" in text:
             raise SystemExit(f"line {start + 1}: a cell holds a tabulator")
