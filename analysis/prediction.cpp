@@ -1,8 +1,12 @@
 #include "analysis/prediction.hpp"
 
+#include "estimators/haar_pair.hpp"
+#include "estimators/projection.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <vector>
 
 namespace attngap {
@@ -34,6 +38,7 @@ struct PairSums {
 struct QueryTerms {
   Index keys = 0;
   Eigen::RowVectorXd A;
+  Vector pi;  // E h
   Vector x;
 
   // Adds the part of rows `first` … of G and the columns up to the diagonal. G is symmetric: what lies left
@@ -64,7 +69,11 @@ class PreparedHead {
     half_norms_ = 0.5 * K_.rowwise().squaredNorm();
     if (log_weights_.size() == 0) log_weights_ = Vector::Zero(K_.rows());
     factored_ = law_->pair_factors(Q_.row(0), K_.topRows(1)).has_value();
+    if (!estimator.projection().empty())
+      block_ = projection_named(estimator.projection()).block(problem.head_dim());
   }
+
+  Index block() const { return block_; }
 
   bool by_products() const { return law_->has_matrix_moments(); }
 
@@ -78,8 +87,26 @@ class PreparedHead {
       for (Index i = 0; i < count; ++i)
         add_pairs(first + i, terms[static_cast<std::size_t>(i)], sums[static_cast<std::size_t>(i)]);
     }
-    for (Index i = 0; i < count; ++i)
-      store(first + i, terms[static_cast<std::size_t>(i)], sums[static_cast<std::size_t>(i)], prediction);
+    std::vector<PairSums> coupled(static_cast<std::size_t>(count), PairSums(problem_.value_dim()));
+    for (Index i = 0; i < count; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      if (table_) add_coupled(first + i, terms[at], coupled[at]);
+      store(first + i, terms[at], sums[at], coupled[at], prediction);
+    }
+  }
+
+  // Makes the table of orthogonal pairs, over the |q ± k|² of all pairs within reach.
+  void couple() {
+    if (block_ == 1) return;
+    const HaarPair pair(law_->orthogonal_pairs()->factor, block_);
+    double lowest = pair.reach(), highest = 0.0;
+    for (Index query = 0; query < Q_.rows(); ++query) {
+      const Vector norms = sums_with_keys(query, problem_.visible_keys(query)).rowwise().squaredNorm();
+      lowest = std::min(lowest, norms.minCoeff());
+      highest = std::max(highest, norms.maxCoeff());
+    }
+    reach_ = pair.reach();
+    table_.emplace(pair, lowest, std::min(highest, reach_));
   }
 
  private:
@@ -105,7 +132,37 @@ class PreparedHead {
       terms.x = log_u.array().exp() / normalizer;
     }
     terms.A = pi.transpose() * problem_.V.topRows(terms.keys);
+    terms.pi = std::move(pi);
     return terms;
+  }
+
+  // q ± k of the visible keys, whose inner products rule orthogonal pairs.
+  Matrix sums_with_keys(Index query, Index keys) const {
+    const double sign = law_->orthogonal_pairs()->sign;
+    return (sign * K_.topRows(keys)).rowwise() + Q_.row(query);
+  }
+
+  void add_coupled(Index query, const QueryTerms& terms, PairSums& sums) const {
+    const Matrix z = sums_with_keys(query, terms.keys);
+    const Vector norms = z.rowwise().squaredNorm();
+    if (norms.maxCoeff() > reach_) {
+      sums.ew2 = kInfinity;
+      return;
+    }
+    QueryTerms weighted = terms;
+    weighted.x = terms.pi;
+    for (Index first = 0; first < terms.keys; first += kKeys) {
+      const Index rows = std::min(kKeys, terms.keys - first);
+      Matrix cosines = z.middleRows(first, rows) * z.topRows(first + rows).transpose();
+      cosines = cosines.array().square();
+      for (Index m = 0; m < rows; ++m)
+        for (Index other = 0; other < first + rows; ++other) {
+          const double product = norms(first + m) * norms(other);
+          cosines(m, other) = product > 0.0 ? std::min(1.0, cosines(m, other) / product) : 0.0;
+        }
+      const Matrix f = table_->excess(norms.segment(first, rows), norms.head(first + rows), cosines);
+      weighted.add_block(f, problem_.V, sums);
+    }
   }
 
   void add_pairs(Index query, const QueryTerms& terms, PairSums& sums) const {
@@ -160,13 +217,20 @@ class PreparedHead {
     return G.array().min(0.0).exp();
   }
 
-  void store(Index query, const QueryTerms& terms, const PairSums& sums, RatioPrediction& prediction) const {
+  void store(Index query, const QueryTerms& terms, const PairSums& sums, const PairSums& coupled,
+             RatioPrediction& prediction) const {
     prediction.offset.row(query) = terms.A - prediction.exact.row(query);
     prediction.bias.row(query) = sums.bias;
     prediction.variance.row(query) = sums.variance.cwiseMax(0.0);
     prediction.ew2(query) = sums.ew2;
-    if (std::isfinite(sums.ew2) && sums.variance.allFinite() && sums.bias.allFinite() && terms.A.allFinite())
-      return;
+    const bool finite = std::isfinite(sums.ew2) && sums.variance.allFinite() && sums.bias.allFinite() &&
+                        std::isfinite(coupled.ew2) && terms.A.allFinite();
+    prediction.coupled_bias.row(query) = coupled.bias;
+    prediction.coupled_variance.row(query) = coupled.variance;
+    prediction.coupled_ew2(query) = coupled.ew2;
+    if (finite) return;
+    for (Matrix* part : {&prediction.coupled_bias, &prediction.coupled_variance}) part->row(query).setZero();
+    prediction.coupled_ew2(query) = 0.0;
     prediction.offset.row(query).setZero();
     prediction.bias.row(query).setConstant(kInfinity);
     prediction.variance.row(query).setConstant(kInfinity);
@@ -179,9 +243,29 @@ class PreparedHead {
   Matrix Q_, K_;
   Vector half_norms_;
   bool factored_ = false;
+  Index block_ = 1;
+  double reach_ = 0.0;
+  std::optional<HaarTable> table_;
 };
 
+// N/m: what a coupled pair's part weighs beside that of one direction.
+double coupling(Index draws, Index block) {
+  return coupled_pairs(draws, block) / static_cast<double>(draws);
+}
+
 }  // namespace
+
+Matrix RatioPrediction::bias_at(Index draws) const {
+  return offset + (bias + coupling(draws, block) * coupled_bias) / static_cast<double>(draws);
+}
+
+Matrix RatioPrediction::variance_at(Index draws) const {
+  return (variance + coupling(draws, block) * coupled_variance).cwiseMax(0.0) / static_cast<double>(draws);
+}
+
+Vector RatioPrediction::ew2_at(Index draws) const {
+  return ew2 + coupling(draws, block) * coupled_ew2;
+}
 
 std::string_view RatioPrediction::condition(Index query, Index draws) const {
   if (std::isinf(ew2(query))) return "infinite-variance";
@@ -199,10 +283,10 @@ double draws_needed(double ew2) {
 }
 
 std::string why_unpredictable(const AttentionEstimator& estimator) {
-  if (dynamic_cast<const RatioEstimator*>(&estimator) == nullptr)
-    return "only ratios of random features (rfa, performer, rmfa) have closed forms";
-  if (estimator.projection() == "orthogonal")
-    return "orthogonal directions have no closed form along a row of attention";
+  const auto* ratio = dynamic_cast<const RatioEstimator*>(&estimator);
+  if (ratio == nullptr) return "only ratios of random features (rfa, performer, rmfa) have closed forms";
+  if (estimator.projection() == "orthogonal" && !ratio->map().orthogonal_pairs())
+    return "these features have no closed form for two keys under one orthogonal block";
   if (!estimator.denominator().is_none())
     return "a changed denominator is another estimator, of unknown bias and variance";
   if (!estimator.post_scaling().is_identity()) return "outputs raised to a power have no closed form";
@@ -215,9 +299,11 @@ bool predicts_by_products(const RatioEstimator& estimator, const AttentionProble
 
 RatioPrediction predict(const RatioEstimator& estimator, const AttentionProblem& problem) {
   const Index n = problem.queries(), p = problem.value_dim();
-  RatioPrediction prediction{estimator.target(problem), Matrix(n, p), Matrix(n, p), Matrix(n, p), Vector(n),
-                             estimator.has_moments()};
-  const PreparedHead head(estimator, problem);
+  PreparedHead head(estimator, problem);
+  head.couple();
+  RatioPrediction prediction{
+      estimator.target(problem), Matrix(n, p), Matrix(n, p),       Matrix(n, p),       Vector(n),
+      estimator.has_moments(),   head.block(), Matrix::Zero(n, p), Matrix::Zero(n, p), Vector::Zero(n)};
   for (Index first = 0; first < n; first += kQueries)
     head.predict(first, std::min(kQueries, n - first), prediction);
   return prediction;

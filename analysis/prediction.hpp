@@ -19,7 +19,9 @@ namespace attngap {
 ///   variance =  (1/m) Σ C_mm' (v_m − A)(v_m' − A)       per channel
 ///   E[W²]    =  Σ C_mm'                                 effective sample size m/E[W²]
 ///
-/// Cochran, "Sampling Techniques", 1977, section 6.8; with E[W²] = 1 + χ² of the importance sampling view.
+/// Of directions in orthogonal blocks of b, N of the m² pairs are coupled (`coupled_pairs`), and C gains
+/// (N/m) π_m π_m' f_mm' with f of `HaarPair::excess`: that part is kept apart, for it depends on m. Cochran,
+/// "Sampling Techniques", 1977, section 6.8; with E[W²] = 1 + χ² of the importance sampling view.
 struct RatioPrediction {
   Matrix exact;              ///< n×p: the estimator's target
   Matrix offset;             ///< n×p: A − target, zero unless the kernel estimate itself is biased
@@ -27,10 +29,18 @@ struct RatioPrediction {
   Matrix variance;           ///< n×p: of one direction; infinite where E[W²] is
   Vector ew2;                ///< n: E[W²], infinite where it is so or beyond the range of a double
   bool has_moments = false;  ///< whether mean and variance of the ratio exist at all
+  Index block = 1;           ///< directions of one orthogonal block; 1: independent
+  Matrix coupled_bias;       ///< n×p: the same sums of π_m π_m' f_mm' in place of C; zero without blocks
+  Matrix coupled_variance;   ///< n×p
+  Vector coupled_ew2;        ///< n
 
   /// The bias against the target and the variance at m directions: n×p.
-  Matrix bias_at(Index draws) const { return offset + bias / static_cast<double>(draws); }
-  Matrix variance_at(Index draws) const { return variance / static_cast<double>(draws); }
+  Matrix bias_at(Index draws) const;
+  Matrix variance_at(Index draws) const;
+
+  /// m Var D̂/(E D̂)² + 1 of the denominator D̂ of m directions, n numbers: E[W²] of independent ones. The
+  /// effective sample size is m over this.
+  Vector ew2_at(Index draws) const;
 
   /// What may be believed of query i at m directions: `ok`; `infinite-variance`; `no-moment` (signed
   /// features: the ratio has neither mean nor variance, and the numbers describe typical draws at best);
@@ -47,12 +57,14 @@ struct RatioPrediction {
 /// The first term it leaves out is E[W³]/(m E[W²]) times a number near three. For one key W is lognormal and
 /// E[W³] = E[W²]³, so the term is (E[W²])²/m: a rule linear in E[W²] would pass errors of any size. At the
 /// rule's m simulated variances of positive features lay between 0.76 and 1.02 of the prediction, for E[W²]
-/// from 1.03 to 38; at E[W²] = 38 and m = 10 E[W²] it was 0.34.
+/// from 1.03 to 38; at E[W²] = 38 and m = 10 E[W²] it was 0.34. Orthogonal blocks are held to the same rule,
+/// which the third moments of their directions satisfy a fortiori.
 double draws_needed(double ew2);
 
-/// Why nothing is predicted of this estimator, as half a sentence; empty for a ratio of independent
-/// directions (`rfa`, `performer`, `rmfa`) that is left as it is. Orthogonal directions have no closed form
-/// along a row of attention, and a changed denominator or output is another estimator.
+/// Why nothing is predicted of this estimator, as half a sentence; empty for a ratio of random features
+/// (`rfa`, `performer`, `rmfa`) that is left as it is, of independent or orthogonal directions. Arccos
+/// features have no closed form for two keys under one orthogonal block, and a changed denominator or output
+/// is another estimator.
 std::string why_unpredictable(const AttentionEstimator& estimator);
 
 /// Whether the sums over pairs of keys are matrix products for this estimator: softmax features but the
@@ -60,7 +72,9 @@ std::string why_unpredictable(const AttentionEstimator& estimator);
 bool predicts_by_products(const RatioEstimator& estimator, const AttentionProblem& problem);
 
 /// The prediction at every query. Time O(n l² p) by products, O(n l² (d + p)) with a large constant
-/// otherwise; memory O((n + block) l). `estimator` must be predictable. With degrees=fixed the shares of the
+/// otherwise; orthogonal blocks add O(n l² (d + p + c)), c a few hundred (`HaarTable`). Memory O((n + block)
+/// l). With orthogonal directions a query with a key beyond `HaarPair::reach` is infinite like one beyond a
+/// double. `estimator` must be predictable. With degrees=fixed the shares of the
 /// degrees are those of many draws.
 RatioPrediction predict(const RatioEstimator& estimator, const AttentionProblem& problem);
 

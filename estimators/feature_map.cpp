@@ -1,6 +1,7 @@
 #include "estimators/feature_map.hpp"
 
 #include "estimators/names.hpp"
+#include "estimators/projection.hpp"
 #include "estimators/special_functions.hpp"
 #include "estimators/vector_math.hpp"
 
@@ -121,6 +122,9 @@ class Trigonometric final : public FeatureMap {
     return std::exp(x.squaredNorm() + y.squaredNorm()) *
            kummer_pair_moment(static_cast<int>(x.size()), -0.5 * squared_difference(x, y));
   }
+  std::optional<OrthogonalPairs> orthogonal_pairs() const override {
+    return OrthogonalPairs{HaarFactor::cosine, -1.0};
+  }
 
  private:
   template <typename Scalar>
@@ -180,6 +184,9 @@ class Positive : public FeatureMap {
     return std::exp(-x.squaredNorm() - y.squaredNorm()) *
            kummer_pair_moment(static_cast<int>(x.size()), 0.5 * squared_sum(x, y));
   }
+  std::optional<OrthogonalPairs> orthogonal_pairs() const override {
+    return OrthogonalPairs{HaarFactor::exponential, 1.0};
+  }
 };
 
 // Hyperbolic features: positive features at w and −w, an antithetic pair.
@@ -231,6 +238,9 @@ class Hyperbolic final : public FeatureMap {
     return std::exp(-x.squaredNorm() - y.squaredNorm()) *
            kummer_pair_moment(static_cast<int>(x.size()), 0.5 * squared_sum(x, y));
   }
+  std::optional<OrthogonalPairs> orthogonal_pairs() const override {
+    return OrthogonalPairs{HaarFactor::exponential, 1.0};
+  }
 };
 
 // Regularised softmax features (SMREG): positive features at directions of the fixed norm √d.
@@ -261,6 +271,9 @@ class Regularized final : public Positive {
   double kurtosis(const Vector& x, const Vector& y) const override { return FeatureMap::kurtosis(x, y); }
   double orthogonal_pair_moment(const Vector& x, const Vector& y) const override {
     return std::exp(-x.squaredNorm() - y.squaredNorm()) * spherical_mean(x + y, 0.5);
+  }
+  std::optional<OrthogonalPairs> orthogonal_pairs() const override {
+    return OrthogonalPairs{HaarFactor::fixed_norm, 1.0};
   }
 
  private:
@@ -301,8 +314,7 @@ constexpr std::array kFeatureMaps{
 
 double kernel_variance(const FeatureMap& map, const Vector& x, const Vector& y, Index draws, Index block) {
   const double independent = map.variance(x, y, draws);
-  const Index rest = draws % block;
-  const auto pairs = static_cast<double>(draws / block * block * (block - 1) + rest * (rest - 1));
+  const double pairs = coupled_pairs(draws, block);
   if (pairs == 0.0) return independent;
   const auto m = static_cast<double>(draws);
   const double mean = map.kernel(x, y), moment = map.orthogonal_pair_moment(x, y);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "estimators/haar_pair.hpp"
 #include "estimators/matrix.hpp"
 
 #include <memory>
@@ -17,6 +18,16 @@ namespace attngap {
 struct PairFactors {
   Vector log_x;  ///< l: ln x_m
   Vector log_z;  ///< l: ln z_m; empty: no second part
+};
+
+/// The pair moments of two directions of one orthogonal block along a row of attention:
+///
+///   E[φ(q)·φ(k₁) φ'(q)·φ'(k₂)] = K₁ K₂ (1 + HaarPair::excess),   a = q + sign k₁,  b = q + sign k₂
+///
+/// with K the kernel, E φ·φ.
+struct OrthogonalPairs {
+  HaarFactor factor;
+  double sign;
 };
 
 /// A random feature map of one direction: φ(x) = exp(c|x|²/2) ψ(w·x), with E[φ(x)·φ(y)] the exact kernel.
@@ -81,15 +92,18 @@ class FeatureMap {
   /// E[φ(x)·φ(y) φ'(x)·φ'(y)] for two directions of one orthogonal block (Haar directions, independent chi(d)
   /// norms).
   virtual double orthogonal_pair_moment(const Vector& x, const Vector& y) const = 0;
+
+  /// The same for two different keys of a query; nothing where no closed form is known.
+  virtual std::optional<OrthogonalPairs> orthogonal_pairs() const { return std::nullopt; }
 };
 
 /// Var K̂(x, y) of m directions in independent blocks of b orthogonal ones (Projection::block; 1: all
 /// independent):
 ///
-///   Var K̂ = FeatureMap::variance + N (P − μ²)/m²,   N = ⌊m/b⌋ b(b−1) + r(r−1),   r = m mod b
+///   Var K̂ = FeatureMap::variance + N (P − μ²)/m²
 ///
-/// with P the orthogonal pair moment and μ = E K̂. A difference within the rounding of its terms is 0. Yu et
-/// al. 2016; Choromanski et al. 2021.
+/// with P the orthogonal pair moment, μ = E K̂ and N = `coupled_pairs`. A difference within the rounding of
+/// its terms is 0. Yu et al. 2016; Choromanski et al. 2021.
 double kernel_variance(const FeatureMap& map, const Vector& x, const Vector& y, Index draws, Index block);
 
 /// A row of the table of Gaussian feature maps.

@@ -69,6 +69,11 @@ constexpr std::array kProjections{
 
 }  // namespace
 
+double coupled_pairs(Index draws, Index block) {
+  const Index rest = draws % block;
+  return static_cast<double>(draws / block * block * (block - 1) + rest * (rest - 1));
+}
+
 std::span<const NamedProjection> projections() {
   return kProjections;
 }

@@ -24,6 +24,9 @@ class Projection {
   virtual void draw(const StreamAddress& address, Matrix& Omega) const = 0;
 };
 
+/// Ordered pairs among m directions that share a block of b: ⌊m/b⌋ b(b−1) + r(r−1), r = m mod b.
+double coupled_pairs(Index draws, Index block);
+
 /// A row of the table of projections.
 struct NamedProjection {
   std::string_view name;

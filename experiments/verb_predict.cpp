@@ -119,7 +119,7 @@ void add_head(Table& table, const AttentionEstimator& estimator, const RatioPred
       const auto condition = said.condition(i, draws);
       table.add({i, estimator.spec().text(), draws, bias, variance,
                  (bias * bias + variance) / said.exact.row(i).squaredNorm(), said.ew2(i),
-                 static_cast<double>(draws) / said.ew2(i), condition == "ok", condition});
+                 static_cast<double>(draws) / said.ew2_at(draws)(i), condition == "ok", condition});
     }
 }
 
@@ -231,13 +231,16 @@ int verb_predict(const std::vector<std::string>& arguments) {
       "kernel\nestimate at each m of --features, exact for independent and orthogonal directions. condition: "
       "ok,\ninfinite-variance, no-mean or beyond-double.\n\n"
       "--data: a line a query: norm of the leading-order bias of the attention output, its variance (sum "
-      "over the\nchannels), (bias² + variance)/|exact|², E[W²] and the effective sample size m/E[W²]. "
+      "over the\nchannels), (bias² + variance)/|exact|², E[W²] and the effective sample size m/E[W²]\n(of "
+      "orthogonal directions: of as many independent ones of that variance). "
       "condition:\n"
       "  ok                 valid: m is at least 10 E[W²]²\n"
       "  not-valid          m is below that, too few for first-order theory\n"
       "  no-moment          signed features: the ratio has no mean or variance; typical draws at best\n"
-      "  infinite-variance  the kernel estimate's variance is infinite or beyond a double\n"
-      "  no-closed-form     orthogonal directions, changed denominators, and all but rfa, performer, rmfa\n"
+      "  infinite-variance  the kernel estimate's variance is infinite or beyond a double (of orthogonal\n"
+      "                     directions: beyond e^48)\n"
+      "  no-closed-form     changed denominators, orthogonal arccos features, and all but rfa, performer, "
+      "rmfa\n"
       "With --out and one estimator, arrays exact, bias, variance (n×p) and ew2 (n) at the largest m.\n"
       "With --lengths, the gap against m and length instead: a line a prefix of the head and an m, with "
       "bias² and "

@@ -85,9 +85,9 @@ TEST_F(PredictVerb, GivesTheFormulasPerQueryAsNumpyDoes) {
 
 TEST_F(PredictVerb, SaysWhatHasNoClosedFormAndPredictsNothingForIt) {
   write_head();
-  const auto rows = nlohmann::json::parse(
-      output(predict_head({"--json", "--queries", "2", "--estimators", "performer:projection=orthogonal",
-                           "eva:window=0", "ra", "performer:denominator=clamp:1"})));
+  const auto rows = nlohmann::json::parse(output(
+      predict_head({"--json", "--queries", "2", "--estimators", "rfa:kernel=arccos,projection=orthogonal",
+                    "eva:window=0", "ra", "performer:denominator=clamp:1"})));
   ASSERT_EQ(rows.size(), 4 * 2 * 2U);
   for (const auto& row : rows) {
     EXPECT_EQ(row.at("condition"), "no-closed-form");
@@ -201,7 +201,7 @@ TEST_F(PredictVerb, RefusesWhatItCannotUse) {
   expect_refused(predict_head({"--estimators", "preformer"}), {"did you mean \"performer\""});
   expect_refused(predict_head({"--estimators", "zero"}), {"zero draws nothing"});
   expect_refused(predict_head({"--estimators", "rfa", "performer", "--out", "o.npz"}), {"--out", "2"});
-  expect_refused(predict_head({"--estimators", "rfa:projection=orthogonal", "--out", "o.npz"}),
+  expect_refused(predict_head({"--estimators", "rfa:kernel=arccos,projection=orthogonal", "--out", "o.npz"}),
                  {"orthogonal"});
   expect_refused(predict_head({"--estimators", "rfa:gate=constant:0.5"}), {"mask=causal"});
   expect_refused(pairs_of("uneven.npz", {"rfa"}), {"3×2", "2×2"});
@@ -235,7 +235,7 @@ TEST_F(PredictVerb, AgreesWithThePredictedRowsOfARun) {
       EXPECT_TRUE(std::isnan(row.std_error));
       EXPECT_EQ(row.status, row.estimator == "performer" ? "not-valid" : "no-moment") << row.estimator;
     }
-  EXPECT_EQ(values.size(), 4 * 3U);  // rfa, which run() names, and three more; not the orthogonal one
+  EXPECT_EQ(values.size(), 5 * 3U);  // rfa, which run() names, and four more
   output({"predict", "--data", "head.npz", "--features", "4", "--estimators", "performer", "--out", "o.npz"});
   const auto file = open_npz(path("o.npz"));
   double bias2 = 0.0, variance = 0.0;

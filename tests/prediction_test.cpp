@@ -249,6 +249,105 @@ TEST(Prediction, OfTheBiasIsThatOfSimulatedRatios) {
   }
 }
 
+// f of every pair of keys of one query, pair by pair.
+Matrix coupled_pairs_of(const FeatureMap& map, const AttentionProblem& seen, Index query, Index keys) {
+  const OrthogonalPairs kind = *map.orthogonal_pairs();
+  const HaarPair pair(kind.factor, seen.head_dim());
+  const Matrix z =
+      (kind.sign * seen.scaled_keys().topRows(keys)).rowwise() + seen.scaled_queries().row(query);
+  Matrix f(keys, keys);
+  for (Index j = 0; j < keys; ++j)
+    for (Index k = 0; k <= j; ++k) {
+      const double A = z.row(j).squaredNorm(), B = z.row(k).squaredNorm();
+      const double cosine2 = std::min(1.0, std::pow(z.row(j).dot(z.row(k)), 2) / (A * B));
+      f(j, k) = f(k, j) = pair.excess(A, B, Vector::Constant(1, cosine2))(0);
+    }
+  return f;
+}
+
+struct OrthogonalSetting {
+  const char* estimator;
+  const char* map;
+  Index keys;
+};
+
+// The definition: C of independent directions and, for each coupled pair of them, π π' f.
+TEST(PredictionOfOrthogonalDirections, IsTheSumOverTheCoupledPairs) {
+  for (const OrthogonalSetting& setting :
+       {OrthogonalSetting{"performer:projection=orthogonal", "positive", 150},
+        OrthogonalSetting{"performer:features=hyperbolic,projection=orthogonal", "hyperbolic", 20},
+        OrthogonalSetting{"performer:features=regularized,projection=orthogonal", "regularized", 20},
+        OrthogonalSetting{"performer:projection=orthogonal,center=keys", "positive", 20},
+        OrthogonalSetting{"rfa:projection=orthogonal,normalize=unit", "trigonometric", 20},
+        OrthogonalSetting{"rfa:projection=orthogonal,gate=constant:0.9", "trigonometric", 40}}) {
+    const auto estimator = make_estimator(setting.estimator);
+    const bool causal = setting.keys == 40;
+    const AttentionProblem problem = sample_queries(
+        house_problem(5, {setting.keys, setting.keys, 4, 2, 0.4}, causal ? Mask::causal : Mask::none), 2);
+    const RatioPrediction said = predict(as_ratio(estimator), problem);
+    const AttentionProblem seen = as_ratio(estimator).prepared(problem);
+    for (Index i = 0; i < 2; ++i) {
+      const Vector pi = estimator->key_weights(problem, i, 1, {}).expected;
+      const Matrix C = estimator->key_covariance(problem, i);
+      const Matrix f = coupled_pairs_of(feature_map_named(setting.map), seen, i, pi.size());
+      const Matrix V = problem.V.topRows(pi.size());
+      // Coupled pairs: 3·2 of 3 directions; 4·3 of 4; twice 4·3 and 2·1 of 10.
+      for (const auto& [m, pairs] : {std::pair{3, 6.0}, {4, 12.0}, {10, 26.0}}) {
+        const Matrix all = C + pairs / m * f.cwiseProduct(pi * pi.transpose());
+        const Expected expected = from_covariance(all, pi, V);
+        const double scale = 1e-10 * V.rowwise().norm().maxCoeff() * expected.ew2;
+        const auto close = [&](const Matrix& found, const Vector& wanted) {
+          return (found.row(i).transpose() * m - wanted).norm() <=
+                 (pi.size() == 1 ? scale : 1e-10 * wanted.norm() + 1e-3 * scale);
+        };
+        EXPECT_NEAR(said.ew2_at(m)(i), expected.ew2, 1e-10 * expected.ew2) << setting.estimator;
+        EXPECT_TRUE(close(said.variance_at(m), expected.variance)) << setting.estimator;
+        EXPECT_TRUE(close(said.bias_at(m) - said.offset, expected.bias)) << setting.estimator;
+      }
+    }
+  }
+}
+
+// Where coupling takes a tenth off the variance or more, simulation sees it.
+TEST(PredictionOfOrthogonalDirections, IsThatOfSimulatedRatios) {
+  const AttentionProblem problem = house_problem(5, {3, 7, 5, 2, 0.2});
+  for (const char* features : {"positive", "hyperbolic"}) {
+    const auto estimator =
+        make_estimator(fmt::format("performer:features={},projection=orthogonal", features));
+    const auto independent = make_estimator(fmt::format("performer:features={}", features));
+    const RatioPrediction said = predict(as_ratio(estimator), problem);
+    const Index m = 120;
+    const double predicted = said.variance_at(m)(1, 0);
+    const double uncoupled = predict(as_ratio(independent), problem).variance_at(m)(1, 0);
+    EXPECT_LT(predicted, 0.9 * uncoupled) << features;
+    EXPECT_EQ(said.condition(1, m), "ok");
+    const Moments moments = simulate(*estimator, problem, 1, m, 6000)[0];
+    const double margin = left_out(said.ew2(1), m);
+    EXPECT_TRUE(variance_agrees(moments, predicted, margin)) << features;
+    EXPECT_FALSE(variance_agrees(moments, uncoupled, margin)) << features;
+  }
+}
+
+TEST(PredictionOfOrthogonalDirections, OfOneDirectionOrBeyondReachIsNoOther) {
+  const AttentionProblem problem = house_problem(5, {3, 7, 5, 2, 0.4});
+  const RatioPrediction coupled =
+      predict(as_ratio(make_estimator("performer:projection=orthogonal")), problem);
+  const RatioPrediction free = predict(as_ratio(make_estimator("performer")), problem);
+  EXPECT_EQ((coupled.variance_at(1) - free.variance_at(1)).norm(), 0.0);
+  EXPECT_LT(coupled.ew2_at(2)(0), free.ew2_at(2)(0));
+  // One dimension: a block of one.
+  const AttentionProblem line = house_problem(5, {3, 7, 1, 2, 0.4});
+  EXPECT_EQ((predict(as_ratio(make_estimator("performer:projection=orthogonal")), line).variance_at(9) -
+             predict(as_ratio(make_estimator("performer")), line).variance_at(9))
+                .norm(),
+            0.0);
+  AttentionProblem far = problem;
+  far.Q.row(1).setConstant(10.0);
+  const RatioPrediction said = predict(as_ratio(make_estimator("rfa:projection=orthogonal")), far);
+  EXPECT_EQ(said.condition(1, 100), "infinite-variance");
+  EXPECT_EQ(said.condition(0, 100), "no-moment");
+}
+
 // The rule m ≥ 10 E[W²]² against simulation: where it holds the variance is within a third of the prediction,
 // where only m ≥ 10 E[W²] holds it can be off by a factor of two, and the flag says no.
 TEST(Prediction, IsFlaggedWhereSimulationDiffers) {
@@ -272,15 +371,16 @@ TEST(Prediction, IsFlaggedWhereSimulationDiffers) {
   EXPECT_LT(found + error, 2.0 / 3.0);
 }
 
-TEST(Prediction, IsOnlyForRatiosOfIndependentDirectionsLeftAsTheyAre) {
+TEST(Prediction, IsOnlyForRatiosOfKnownFeaturesLeftAsTheyAre) {
   for (const NamedEstimator& row : estimator_table()) {
     const bool ratio = row.name == "performer" || row.name == "rfa" || row.name == "rmfa";
     EXPECT_EQ(why_unpredictable(*make_estimator(row.name)).empty(), ratio) << row.name;
   }
-  for (const char* name :
-       {"performer:projection=orthogonal", "rfa:projection=orthogonal", "rfa:denominator=abs",
-        "performer:denominator=epsilon:0.1", "rmfa:ppsbn=paper,gamma=2"})
+  for (const char* name : {"rfa:kernel=arccos,projection=orthogonal", "rfa:denominator=abs",
+                           "performer:denominator=epsilon:0.1", "rmfa:ppsbn=paper,gamma=2"})
     EXPECT_NE(why_unpredictable(*make_estimator(name)), "") << name;
+  for (const char* name : {"performer:projection=orthogonal", "rfa:projection=orthogonal"})
+    EXPECT_EQ(why_unpredictable(*make_estimator(name)), "") << name;
 }
 
 TEST(Prediction, AsMetricsIsAveragedOverQueriesAndChannels) {
