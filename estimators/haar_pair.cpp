@@ -162,14 +162,26 @@ bool HaarTable::fill(const HaarPair& pair, Index nodes) {
     if (k + 2 >= nodes) last = std::max(last, coefficients.cwiseAbs().maxCoeff());
   }
   constexpr double kTolerance = 1e-12;
-  while (degree_.size() > 1 && degree_.back().cwiseAbs().maxCoeff() < 1e-3 * kTolerance * largest)
-    degree_.pop_back();
+  drop_below(1e-2 * kTolerance * largest);
   return last <= kTolerance * largest;
+}
+
+// Of high degrees in the cosine few in A and B matter.
+void HaarTable::drop_below(double negligible) {
+  for (Matrix& coefficients : degree_) {
+    Index kept = coefficients.rows();
+    while (kept > 1 && coefficients.row(kept - 1).cwiseAbs().maxCoeff() < negligible) --kept;
+    coefficients = coefficients.topLeftCorner(kept, kept).eval();
+  }
+  while (degree_.size() > 1 && degree_.back().size() == 1 && std::abs(degree_.back()(0, 0)) < negligible)
+    degree_.pop_back();
 }
 
 Matrix HaarTable::basis(const Vector& A) const {
   const Vector x = (A.array() - middle_) / half_;
-  Matrix T(A.size(), degree_.front().rows());
+  Index most = 1;
+  for (const Matrix& coefficients : degree_) most = std::max(most, coefficients.rows());
+  Matrix T(A.size(), most);
   T.col(0).setOnes();
   if (T.cols() > 1) T.col(1) = x;
   for (Index k = 2; k < T.cols(); ++k) T.col(k) = 2.0 * x.cwiseProduct(T.col(k - 1)) - T.col(k - 2);
@@ -179,13 +191,15 @@ Matrix HaarTable::basis(const Vector& A) const {
 Matrix HaarTable::excess(const Vector& A, const Vector& B, const Matrix& squared_cosines) const {
   const Matrix rows = basis(A), columns = basis(B).transpose();
   const Matrix x = 2.0 * squared_cosines.array() - 1.0;
-  Matrix sum = rows * degree_.front() * columns;
-  Matrix previous = Matrix::Ones(x.rows(), x.cols()), current = x;
-  for (std::size_t k = 1; k < degree_.size(); ++k) {
-    sum += current.cwiseProduct(rows * degree_[k] * columns);
-    const Matrix next = 2.0 * x.cwiseProduct(current) - previous;
-    previous = current;
-    current = next;
+  Matrix sum = Matrix::Zero(x.rows(), x.cols()), product = sum;
+  Matrix previous = sum, current = Matrix::Ones(x.rows(), x.cols());  // T_{k−1} and T_k of x
+  for (std::size_t k = 0; k < degree_.size(); ++k) {
+    const Index kept = degree_[k].rows();
+    const Matrix half = rows.leftCols(kept) * degree_[k];
+    product.noalias() = half * columns.topRows(kept);
+    sum.array() += current.array() * product.array();
+    previous = (k == 0 ? 1.0 : 2.0) * x.array() * current.array() - previous.array();
+    previous.swap(current);
   }
   return sum;
 }

@@ -58,6 +58,7 @@ class HaarTable {
 
  private:
   bool fill(const HaarPair& pair, Index nodes);
+  void drop_below(double negligible);
   Matrix basis(const Vector& A) const;
 
   double middle_, half_;
