@@ -59,6 +59,17 @@ Estimated ratio_jackknife(std::span<const double> y, std::span<const double> x) 
   return jackknife_interval(m.n * m.y / m.x - (m.n - 1) * mean, without);
 }
 
+std::vector<Estimated> output_jackknife(const Matrix& direction_sums) {
+  const auto column = [&](Index c) {
+    return std::vector<double>(direction_sums.col(c).begin(), direction_sums.col(c).end());
+  };
+  const Index channels = direction_sums.cols() - 1;
+  const std::vector<double> denominators = column(channels);
+  std::vector<Estimated> output;
+  for (Index c = 0; c < channels; ++c) output.push_back(ratio_jackknife(column(c), denominators));
+  return output;
+}
+
 FiellerInterval ratio_fieller(std::span<const double> y, std::span<const double> x) {
   const PairMeans m = means_of(y, x);
   const double t2 = std::pow(student_t_quantile(kTwoSided95, m.n - 1), 2);

@@ -1,8 +1,10 @@
 #pragma once
 
 #include "analysis/inference.hpp"
+#include "estimators/matrix.hpp"
 
 #include <span>
+#include <vector>
 
 namespace attngap {
 
@@ -16,6 +18,12 @@ Estimated ratio_delta(std::span<const double> y, std::span<const double> x);
 /// Jackknife: the value is nθ̂ − (n−1) mean θ_(−i), which takes off the bias of order 1/n; the standard error
 /// that of jackknife_interval.
 Estimated ratio_jackknife(std::span<const double> y, std::span<const double> x);
+
+/// The jackknife of one draw's attention output over its own m independent directions: with the rows [g_s,
+/// h_s] of `KeyWeights::direction_sums` (m×(p+1)) the output is Σ_s g_s/Σ_s h_s, and leaving out one
+/// direction after the other says, channel by channel as `ratio_jackknife`, what its bias of order 1/m and
+/// its standard error are. Throws BadInput below two directions.
+std::vector<Estimated> output_jackknife(const Matrix& direction_sums);
 
 /// An interval that need not be one.
 struct FiellerInterval {

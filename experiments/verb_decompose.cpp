@@ -1,7 +1,9 @@
+#include "analysis/ratio_inference.hpp"
 #include "estimators/decomposition.hpp"
 #include "estimators/ensemble.hpp"
 #include "estimators/error.hpp"
 #include "estimators/estimator_table.hpp"
+#include "estimators/ratio_estimator.hpp"
 #include "experiments/data_source.hpp"
 #include "experiments/memory_need.hpp"
 #include "experiments/npz.hpp"
@@ -9,7 +11,9 @@
 #include "experiments/verb_options.hpp"
 
 #include <algorithm>
+#include <map>
 #include <optional>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -77,6 +81,20 @@ NumberArray array_of(const Vector& vector) {
   return {{static_cast<std::size_t>(vector.size())}, {vector.data(), vector.data() + vector.size()}};
 }
 
+// What a ratio's own directions say of its bias and error, a column each; empty where they are not
+// independent or there is one only.
+Matrix jackknife_of(const Question& question) {
+  const bool ratio = dynamic_cast<const RatioEstimator*>(&question.estimator) != nullptr;
+  if (!ratio || !question.estimator.independent_directions() || question.draws < 2) return {};
+  const KeyWeights weights =
+      question.estimator.key_weights(question.problem, question.query, question.draws, question.address);
+  const auto outputs = output_jackknife(weights.direction_sums);
+  Matrix columns(static_cast<Index>(outputs.size()), 2);
+  for (std::size_t c = 0; c < outputs.size(); ++c)
+    columns.row(static_cast<Index>(c)) << outputs[c].value, outputs[c].std_error;
+  return columns;
+}
+
 }  // namespace
 
 int verb_decompose(const std::vector<std::string>& arguments) {
@@ -89,7 +107,9 @@ int verb_decompose(const std::vector<std::string>& arguments) {
                   "  estimate = sum_m g_m - beta_m h_m + beta_m pi_m,  g_m = h_m v_m,  E[h_m] = pi_m\n"
                   "CSV on standard output: norms over the channels, and each key's share of the error "
                   "along the whole error;\nall channels with --out as arrays pi, h, group (l), g, beta, "
-                  "term, error (l×p), estimate, exact (p).\nThe residual of the identity goes to standard "
+                  "term, error (l×p), estimate, exact (p), and of a ratio of independent "
+                  "directions\njackknife (p; the estimate without its bias of order 1/m) and jackknife_error "
+                  "(p; its standard error).\nThe residual of the identity goes to standard "
                   "error; exit 1 if it is beyond rounding.\n\n"
                   "coefficients beta:\n  own          the estimator's own: ratio; group for eva; zero for "
                   "lara:normalized=none\n{}",
@@ -124,22 +144,32 @@ int verb_decompose(const std::vector<std::string>& arguments) {
   if (policy != "own") choice.coefficient = coefficient_named(policy);
   const Decomposition parts = estimator->decompose(dataset.problem, query, draws, question.address, choice);
 
-  if (options.given("out"))
-    write_npz(options.text("out"), {{"pi", array_of(parts.pi)},
-                                    {"h", array_of(parts.h)},
-                                    {"g", array_of(parts.g)},
-                                    {"beta", array_of(parts.beta)},
-                                    {"term", array_of(parts.term)},
-                                    {"error", array_of(parts.error)},
-                                    {"group", array_of(groups_as_numbers(parts.group))},
-                                    {"estimate", array_of(parts.estimate)},
-                                    {"exact", array_of(parts.exact)}});
+  const Matrix jackknife = jackknife_of(question);
+  if (options.given("out")) {
+    std::map<std::string, NumberArray> arrays{{"pi", array_of(parts.pi)},
+                                              {"h", array_of(parts.h)},
+                                              {"g", array_of(parts.g)},
+                                              {"beta", array_of(parts.beta)},
+                                              {"term", array_of(parts.term)},
+                                              {"error", array_of(parts.error)},
+                                              {"group", array_of(groups_as_numbers(parts.group))},
+                                              {"estimate", array_of(parts.estimate)},
+                                              {"exact", array_of(parts.exact)}};
+    if (jackknife.size() > 0) {
+      arrays["jackknife"] = array_of(Vector(jackknife.col(0)));
+      arrays["jackknife_error"] = array_of(Vector(jackknife.col(1)));
+    }
+    write_npz(options.text("out"), arrays);
+  }
   if (!options.flag("quiet")) print_csv(parts);  // after the file: one that fails leaves no half of an answer
   const Vector direct = policy == "own" ? own_estimate(question)
                                         : Vector(parts.exact + parts.error.colwise().sum().transpose());
   const double residual = (parts.estimate - direct).cwiseAbs().maxCoeff();
   fmt::print(stderr, "identity: largest |sum of terms - {}| = {:.3g}\n",
              policy == "own" ? "estimate of the same draw" : "exact - errors", residual);
+  if (jackknife.size() > 0 && policy == "own")
+    fmt::print(stderr, "jackknife over the {} directions: bias {:.3g}, standard error {:.3g} (norms)\n",
+               draws, (parts.estimate - jackknife.col(0)).norm(), jackknife.col(1).norm());
   // Terms may be far larger than what they sum to: rounding is that of the largest.
   const double size = std::max(1.0, parts.term.cwiseAbs().maxCoeff() + parts.g.cwiseAbs().maxCoeff());
   return residual <= kIdentity * size ? kDone : kCheckFailed;
