@@ -61,8 +61,10 @@ struct QueryTerms {
 // A head as the features see it.
 class PreparedHead {
  public:
-  PreparedHead(const RatioEstimator& estimator, const AttentionProblem& problem)
-      : problem_(problem), law_(estimator.map_on(problem)), log_weights_(estimator.log_key_weights(problem)) {
+  PreparedHead(const RatioEstimator& estimator, const AttentionProblem& problem, Index draws = 0)
+      : problem_(problem),
+        law_(draws > 0 ? estimator.map_at(problem, draws) : estimator.map_on(problem)),
+        log_weights_(estimator.log_key_weights(problem)) {
     const AttentionProblem prepared = estimator.prepared(problem);
     Q_ = prepared.scaled_queries();
     K_ = prepared.scaled_keys();
@@ -284,6 +286,14 @@ double draws_needed(double ew2) {
 
 std::string why_unpredictable(const AttentionEstimator& estimator) {
   const auto* ratio = dynamic_cast<const RatioEstimator*>(&estimator);
+  const std::string& name = estimator.spec().name;
+  if (name == "ra")
+    return "a draw is a softmax of logits from a mixture of Gaussians: its mean is the target where the "
+           "options are faithful, its second moment has no closed form";
+  if (name == "eva")
+    return "each group is answered by a softmax of Gaussian logits, whose moments have no closed form";
+  if (name == "lara")
+    return "its weights are ratios of sums of densities of proposals that change with m: no closed form";
   if (ratio == nullptr) return "only ratios of random features (rfa, performer, rmfa) have closed forms";
   if (estimator.projection() == "orthogonal" && !ratio->map().orthogonal_pairs())
     return "these features have no closed form for two keys under one orthogonal block";
@@ -297,9 +307,9 @@ bool predicts_by_products(const RatioEstimator& estimator, const AttentionProble
   return PreparedHead(estimator, problem).by_products();
 }
 
-RatioPrediction predict(const RatioEstimator& estimator, const AttentionProblem& problem) {
+RatioPrediction predict(const RatioEstimator& estimator, const AttentionProblem& problem, Index draws) {
   const Index n = problem.queries(), p = problem.value_dim();
-  PreparedHead head(estimator, problem);
+  PreparedHead head(estimator, problem, draws);
   head.couple();
   RatioPrediction prediction{
       estimator.target(problem), Matrix(n, p), Matrix(n, p),       Matrix(n, p),       Vector(n),
@@ -307,6 +317,15 @@ RatioPrediction predict(const RatioEstimator& estimator, const AttentionProblem&
   for (Index first = 0; first < n; first += kQueries)
     head.predict(first, std::min(kQueries, n - first), prediction);
   return prediction;
+}
+
+PredictionsAt::PredictionsAt(const RatioEstimator& estimator, const AttentionProblem& problem,
+                             const std::vector<Index>& counts) {
+  if (estimator.nested()) {
+    all_.push_back(predict(estimator, problem));
+    return;
+  }
+  for (const Index draws : counts) all_.push_back(predict(estimator, problem, draws));
 }
 
 std::vector<Metric> predicted_metrics(const RatioPrediction& prediction, Index draws) {

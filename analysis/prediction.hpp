@@ -74,9 +74,23 @@ bool predicts_by_products(const RatioEstimator& estimator, const AttentionProble
 /// The prediction at every query. Time O(n l² p) by products, O(n l² (d + p)) with a large constant
 /// otherwise; orthogonal blocks add O(n l² (d + p + c)), c a few hundred (`HaarTable`). Memory O((n + block)
 /// l). With orthogonal directions a query with a key beyond `HaarPair::reach` is infinite like one beyond a
-/// double. `estimator` must be predictable. With degrees=fixed the shares of the
-/// degrees are those of many draws.
-RatioPrediction predict(const RatioEstimator& estimator, const AttentionProblem& problem);
+/// double. `estimator` must be predictable. With degrees=fixed the shares of the degrees are those of `draws`
+/// features, or of many where it is 0.
+RatioPrediction predict(const RatioEstimator& estimator, const AttentionProblem& problem, Index draws = 0);
+
+/// The predictions at several counts m: one for all of them unless the law of a feature depends on m.
+class PredictionsAt {
+ public:
+  /// `estimator` must be predictable; throws BadInput where it has no draw of a count.
+  PredictionsAt(const RatioEstimator& estimator, const AttentionProblem& problem,
+                const std::vector<Index>& counts);
+
+  /// That of the count at this place in the list.
+  const RatioPrediction& at(std::size_t place) const { return all_[all_.size() == 1 ? 0 : place]; }
+
+ private:
+  std::vector<RatioPrediction> all_;
+};
 
 /// The prediction at m directions as metrics beside those of `gap_metrics`, without standard errors:
 ///

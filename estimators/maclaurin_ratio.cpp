@@ -22,7 +22,7 @@ namespace {
 class MaclaurinMap final : public FeatureMap {
  public:
   MaclaurinMap() = default;
-  explicit MaclaurinMap(RandomMaclaurin law) : law_(std::move(law)) {}
+  explicit MaclaurinMap(RandomMaclaurin law, Index draws = 0) : law_(std::move(law)), draws_(draws) {}
 
   std::string_view name() const override { return "maclaurin"; }
   Index per_direction() const override { return 1; }
@@ -38,7 +38,8 @@ class MaclaurinMap final : public FeatureMap {
   }
   double kernel(const Vector& x, const Vector& y) const override { return law().mean(x.dot(y)); }
   double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const override {
-    return law().pair_moment(q, k1, k2);
+    if (!law().allocation() || draws_ == 0) return law().pair_moment(q, k1, k2);
+    return kernel(q, k1) * kernel(q, k2) + static_cast<double>(draws_) * law().covariance(q, k1, k2, draws_);
   }
   Matrix pair_moments(const Vector& q, const Matrix& keys, Index first, Index rows) const override {
     const auto moments = law().pair_moments(q, keys, first, rows);
@@ -61,6 +62,7 @@ class MaclaurinMap final : public FeatureMap {
   }
 
   std::optional<RandomMaclaurin> law_;
+  Index draws_ = 0;  // whose shares an allocation has; 0: in the limit
 };
 
 // B, or one number a channel: B1/B2/….
@@ -101,6 +103,9 @@ class MaclaurinRatio final : public RatioEstimator {
   const FeatureMap& map() const override { return map_; }
   std::shared_ptr<const FeatureMap> map_on(const AttentionProblem& problem) const override {
     return std::make_shared<MaclaurinMap>(law_on(problem));
+  }
+  std::shared_ptr<const FeatureMap> map_at(const AttentionProblem& problem, Index draws) const override {
+    return std::make_shared<MaclaurinMap>(law_on(problem), draws);
   }
   bool nested() const override { return degrees_ != "fixed"; }
   bool sums_over_keys() const override {

@@ -37,6 +37,13 @@ class RatioEstimator : public AttentionEstimator {
   /// estimator's lifetime only where the law depends on the data.
   virtual std::shared_ptr<const FeatureMap> map_on(const AttentionProblem& problem) const;
 
+  /// The same where the shares of the features depend on how many there are (degrees=fixed): `map_on` has
+  /// their limits, this one those of m = `draws`, and the pair moments of one feature are what makes the
+  /// covariance of m of them exact.
+  virtual std::shared_ptr<const FeatureMap> map_at(const AttentionProblem& problem, Index) const {
+    return map_on(problem);
+  }
+
   bool center_keys() const { return center_keys_; }
 
   /// Whether the features of a count are the first features of a larger one with the same weights, so that

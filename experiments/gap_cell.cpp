@@ -82,9 +82,10 @@ class StoredGapCell final : public GapCell {
     if (problem_.keys() > kPredictedKeys) return {};  // before a copy of the head is made to ask more
     const Index most = predicts_by_products(*ratio, problem_) ? kPredictedKeys : kPredictedKeysOneByOne;
     if (problem_.keys() > most) return {};
-    const RatioPrediction prediction = predict(*ratio, problem_);
+    const PredictionsAt predictions(*ratio, problem_, spec().features);
     std::vector<std::vector<Metric>> metrics;
-    for (const Index draws : spec().features) metrics.push_back(predicted_metrics(prediction, draws));
+    for (std::size_t count = 0; count < spec().features.size(); ++count)
+      metrics.push_back(predicted_metrics(predictions.at(count), spec().features[count]));
     return metrics;
   }
 

@@ -102,24 +102,26 @@ void predict_pairs(const VerbOptions& options, const Estimators& estimators) {
 
 // Lines for an estimator without closed forms. The mean of RA is known all the same: it is the target.
 void add_unknown(Table& table, const AttentionEstimator& estimator, Index queries,
-                 const std::vector<Index>& features) {
+                 const std::vector<Index>& features, const std::string& reason) {
   const bool unbiased = estimator.spec().text() == "ra";
   for (Index i = 0; i < queries; ++i)
     for (const Index draws : features)
       table.add({i, estimator.spec().text(), draws, unbiased ? 0.0 : kNone, kNone, kNone, kNone, kNone, false,
-                 "no-closed-form"});
+                 "no-closed-form", reason});
 }
 
-void add_head(Table& table, const AttentionEstimator& estimator, const RatioPrediction& said,
+void add_head(Table& table, const AttentionEstimator& estimator, Index queries, const PredictionsAt& all,
               const std::vector<Index>& features) {
-  for (Index i = 0; i < said.ew2.size(); ++i)
-    for (const Index draws : features) {
+  for (Index i = 0; i < queries; ++i)
+    for (std::size_t count = 0; count < features.size(); ++count) {
+      const RatioPrediction& said = all.at(count);
+      const Index draws = features[count];
       const double bias = said.bias_at(draws).row(i).norm();
       const double variance = said.variance_at(draws).row(i).sum();
       const auto condition = said.condition(i, draws);
       table.add({i, estimator.spec().text(), draws, bias, variance,
                  (bias * bias + variance) / said.exact.row(i).squaredNorm(), said.ew2(i),
-                 static_cast<double>(draws) / said.ew2_at(draws)(i), condition == "ok", condition});
+                 static_cast<double>(draws) / said.ew2_at(draws)(i), condition == "ok", condition, ""});
     }
 }
 
@@ -155,9 +157,11 @@ void predict_curves(const VerbOptions& options, const Estimators& estimators) {
       estimator->check(problem);
       const std::string reason = why_unpredictable(*estimator);
       require(reason.empty(), "--lengths: {}: {}", estimator->spec().text(), reason);
-      const RatioPrediction said = predict(dynamic_cast<const RatioEstimator&>(*estimator), problem);
-      for (const Index draws : options.features()) {
-        const auto metrics = predicted_metrics(said, draws);
+      const auto features = options.features();
+      const PredictionsAt all(dynamic_cast<const RatioEstimator&>(*estimator), problem, features);
+      for (std::size_t count = 0; count < features.size(); ++count) {
+        const Index draws = features[count];
+        const auto metrics = predicted_metrics(all.at(count), draws);
         table.add({estimator->spec().text(), length, draws, metrics[0].estimated.value,
                    metrics[1].estimated.value, metrics[2].estimated.value, metrics[0].status});
       }
@@ -177,19 +181,19 @@ void predict_head(const VerbOptions& options, const Estimators& estimators) {
   const AttentionProblem problem = queries == 0 ? dataset.problem : sample_queries(dataset.problem, queries);
   const auto features = options.features();
   Table table({"query", "estimator", "draws", "bias_norm", "variance", "relative_mse", "ew2", "ess", "valid",
-               "condition"},
+               "condition", "reason"},
               options.flag("json"));
   for (const auto& estimator : estimators) {
     estimator->check(problem);
     const std::string reason = why_unpredictable(*estimator);
     require(reason.empty() || !options.given("out"), "--out: {}: {}", estimator->spec().text(), reason);
     if (!reason.empty()) {
-      add_unknown(table, *estimator, problem.queries(), features);
+      add_unknown(table, *estimator, problem.queries(), features, reason);
       continue;
     }
-    const RatioPrediction said = predict(dynamic_cast<const RatioEstimator&>(*estimator), problem);
-    add_head(table, *estimator, said, features);
-    if (options.given("out")) write_head(options.text("out"), said, features.back());
+    const PredictionsAt all(dynamic_cast<const RatioEstimator&>(*estimator), problem, features);
+    add_head(table, *estimator, problem.queries(), all, features);
+    if (options.given("out")) write_head(options.text("out"), all.at(features.size() - 1), features.back());
   }
   if (!options.flag("quiet")) table.print();  // after the file: one that fails leaves no half of an answer
 }
@@ -240,7 +244,7 @@ int verb_predict(const std::vector<std::string>& arguments) {
       "  infinite-variance  the kernel estimate's variance is infinite or beyond a double (of orthogonal\n"
       "                     directions: beyond e^48)\n"
       "  no-closed-form     changed denominators, orthogonal arccos features, and all but rfa, performer, "
-      "rmfa\n"
+      "rmfa:\n                     the column reason says why\n"
       "With --out and one estimator, arrays exact, bias, variance (n×p) and ew2 (n) at the largest m.\n"
       "With --lengths, the gap against m and length instead: a line a prefix of the head and an m, with "
       "bias² and "

@@ -91,6 +91,7 @@ TEST_F(PredictVerb, SaysWhatHasNoClosedFormAndPredictsNothingForIt) {
   ASSERT_EQ(rows.size(), 4 * 2 * 2U);
   for (const auto& row : rows) {
     EXPECT_EQ(row.at("condition"), "no-closed-form");
+    EXPECT_GT(row.at("reason").get<std::string>().size(), 40U);
     EXPECT_EQ(row.at("valid"), false);
     EXPECT_TRUE(row.at("variance").is_null() && row.at("ew2").is_null());
     if (row.at("estimator") == "ra") {

@@ -1,8 +1,10 @@
 #include "analysis/prediction.hpp"
 
 #include "analysis/moments.hpp"
+#include "estimators/error.hpp"
 #include "estimators/estimator_table.hpp"
 #include "estimators/maclaurin.hpp"
+#include "estimators/maclaurin_data.hpp"
 #include "tests/house_problem.hpp"
 #include "tests/statistical_assertions.hpp"
 
@@ -149,6 +151,54 @@ TEST(PredictionOfMaclaurinFeatures, IsTheEnumerationOfAllDegreesAndSigns) {
       EXPECT_LT((prediction.bias_at(5) - prediction.offset - prediction.bias / 5).norm(), 1e-15);
     }
   }
+}
+
+// Σ_n a_n² (cⁿ − (z₁z₂)ⁿ)/D_n(m), with the D_n of the greedy order at this very m.
+TEST(PredictionOfMaclaurinFeatures, OfAllocatedDegreesHasTheSharesOfItsCount) {
+  const AttentionProblem problem = house_problem(8, {3, 7, 4, 2, 0.7});
+  const auto estimator = make_estimator("rmfa:degrees=fixed,max-degree=3");
+  MaclaurinOptions options;
+  options.max_degree = 3;
+  const MaclaurinKernel& kernel = maclaurin_kernel_named("exp");
+  const DegreeAllocation shares =
+      neyman_allocation(kernel, sample_pairs(problem, options.direction), options);
+  const Matrix K = problem.scaled_keys();
+  const PredictionsAt all(as_ratio(estimator), problem, {5, 9, 200});
+  const Index counts[] = {5, 9, 200};
+  for (std::size_t at = 0; at < 3; ++at) {
+    const Index m = counts[at];
+    const std::vector<double> D = shares.counts(m);
+    for (Index i = 0; i < 3; ++i) {
+      const Vector q = problem.scaled_queries().row(i);
+      Matrix C(7, 7);
+      Vector mean(7);
+      for (Index j = 0; j < 7; ++j) {
+        const double z1 = q.dot(K.row(j));
+        mean(j) = 1.0 + z1 + z1 * z1 / 2.0 + z1 * z1 * z1 / 6.0;
+        for (Index k = 0; k < 7; ++k) {
+          const double z2 = q.dot(K.row(k));
+          const double base =
+              q.squaredNorm() * K.row(j).dot(K.row(k)) + 2.0 * z1 * z2 -
+              2.0 * (q.array().square() * K.row(j).transpose().array() * K.row(k).transpose().array()).sum();
+          C(j, k) = 0.0;
+          const double a[] = {1.0, 1.0, 0.5, 1.0 / 6.0};
+          for (int n = 0; n <= 3; ++n)
+            C(j, k) += a[n] * a[n] * (std::pow(base, n) - std::pow(z1 * z2, n)) /
+                       D[static_cast<std::size_t>(n)] * static_cast<double>(m);
+        }
+      }
+      C += mean * mean.transpose();
+      const double Z = mean.sum();
+      const Expected expected = from_covariance(C / (Z * Z), mean / Z, problem.V);
+      const RatioPrediction& said = all.at(at);
+      EXPECT_NEAR(said.ew2_at(m)(i), expected.ew2, 1e-12 * expected.ew2) << m;
+      EXPECT_LT((said.variance.row(i).transpose() - expected.variance).norm(),
+                1e-11 * expected.variance.norm());
+      EXPECT_LT((said.bias.row(i).transpose() - expected.bias).norm(), 1e-11 * expected.bias.norm() + 1e-13);
+    }
+  }
+  EXPECT_GT(std::abs(all.at(0).ew2(0) - all.at(2).ew2(0)), 1e-3);  // five features are not many
+  EXPECT_THROW(PredictionsAt(as_ratio(estimator), problem, {3}), BadInput);
 }
 
 // One key: the ratio is its value whatever is drawn, and W is lognormal.
