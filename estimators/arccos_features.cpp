@@ -15,18 +15,17 @@ namespace {
 using boost::math::double_constants::pi;
 using boost::math::double_constants::root_two_pi;
 
-// a/√b for a² ≤ b·c up to rounding; a vanishes with b.
-double over_root(double a, double b, double scale) {
-  return b > 1e-16 * scale ? a / std::sqrt(b) : 0.0;
-}
-
-double arcsine(double x) {
-  return std::asin(std::clamp(x, -1.0, 1.0));
-}
-
+// Kahan's angle, which keeps its digits at 0 and π, where the arc cosine loses half of them.
 double angle(const Vector& x, const Vector& y) {
-  const double norms = x.norm() * y.norm();
-  return norms > 0.0 ? std::acos(std::clamp(x.dot(y) / norms, -1.0, 1.0)) : 0.0;
+  const double x_norm = x.norm(), y_norm = y.norm();
+  if (x_norm == 0.0 || y_norm == 0.0) return 0.0;
+  const Vector along = x * y_norm, other = y * x_norm;
+  return 2.0 * std::atan2((along - other).norm(), (along + other).norm());
+}
+
+// What is left of x across y, which is not zero.
+Vector across(const Vector& x, const Vector& y) {
+  return x - (x.dot(y) / y.squaredNorm()) * y;
 }
 
 // E w_x⁺ w_y⁺ = |x||y| J₁(θ)/(2π),  J₁ = sin θ + (π − θ) cos θ.
@@ -37,20 +36,14 @@ double arccos_kernel(double norms, double theta) {
 // Covariances of the three centred Gaussians X = (w·q, w·k₁, w·k₂), and what is needed of them.
 class ThreeGaussians {
  public:
-  ThreeGaussians(const Vector& x0, const Vector& x1, const Vector& x2) {
-    const Vector* x[3] = {&x0, &x1, &x2};
-    for (int i = 0; i < 3; ++i)
-      for (int j = 0; j < 3; ++j) S_[i][j] = x[i]->dot(*x[j]);
-  }
+  ThreeGaussians(const Vector& x0, const Vector& x1, const Vector& x2) : x_{x0, x1, x2} {}
 
-  double covariance(int i, int j) const { return S_[i][j]; }
+  double covariance(int i, int j) const { return x_[i].dot(x_[j]); }
 
-  // P(X > 0), the orthant probability ⅛ + Σ asin ρ_ij / 4π.
+  // P(X > 0), the orthant probability ⅛ + Σ asin ρ_ij / 4π, with asin ρ = π/2 − θ.
   double orthant() const {
-    double sum = 0.0;
-    for (int i = 0; i < 3; ++i)
-      sum += arcsine(S_[i][(i + 1) % 3] / std::sqrt(S_[i][i] * S_[(i + 1) % 3][(i + 1) % 3]));
-    return 0.125 + sum / (4.0 * pi);
+    const double angles = angle(x_[0], x_[1]) + angle(x_[1], x_[2]) + angle(x_[2], x_[0]);
+    return 0.5 - angles / (4.0 * pi);
   }
 
   // E X_i X_j 1{X > 0} for i ≠ j by Stein's identity E X_i g = Σ_a S_ia E ∂_a g with g = X_j 1{X > 0}: the
@@ -58,20 +51,22 @@ class ThreeGaussians {
   // own).
   double second_moment(int i, int j) const {
     const int k = 3 - i - j;
-    return S_[i][j] * orthant() + S_[i][i] * boundary(i, j, k) + S_[i][k] * boundary(k, j, i);
+    return covariance(i, j) * orthant() + covariance(i, i) * boundary(i, j, k) +
+           covariance(i, k) * boundary(k, j, i);
   }
 
  private:
   // E δ(X_a) X_b 1{X_b > 0, X_c > 0}: density at zero times E X_b 1{X_b, X_c > 0} given X_a = 0, which is
-  // (C_bb/√C_bb + C_bc/√C_cc)/(2√2π) with the conditional covariances C.
+  // (√C_bb + C_bc/√C_cc)/(2√2π) with the conditional covariances C: those of what is left of b and c across
+  // a. Where nothing is left of c, X_c is X_a and half of what the density sees.
   double boundary(int a, int b, int c) const {
-    const auto C = [&](int i, int j) { return S_[i][j] - S_[i][a] * S_[j][a] / S_[a][a]; };
-    const double mean =
-        (over_root(C(b, b), C(b, b), S_[b][b]) + over_root(C(b, c), C(c, c), S_[c][c])) / (2.0 * root_two_pi);
-    return mean / (root_two_pi * std::sqrt(S_[a][a]));
+    const Vector left_b = across(x_[b], x_[a]), left_c = across(x_[c], x_[a]);
+    const double norm_c = left_c.norm();
+    const double shared = norm_c > 1e-14 * x_[c].norm() ? left_b.dot(left_c) / norm_c : 0.0;
+    return (left_b.norm() + shared) / (2.0 * root_two_pi) / (root_two_pi * x_[a].norm());
   }
 
-  double S_[3][3];
+  Vector x_[3];
 };
 
 // Arc-cosine features of order one.

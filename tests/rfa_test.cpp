@@ -68,7 +68,8 @@ TEST(ArccosFeatures, HaveTheKernelAndPairMomentOfTheirFormulas) {
         const double moment = planar(2, {q, k1, k2}, [&](double a) {
           return std::pow(relu_at(a, q), 2) * relu_at(a, k1) * relu_at(a, k2);
         });
-        EXPECT_NEAR(map.pair_moment(q, k1, k2), moment, 1e-8) << q.transpose() << " " << k1.transpose();
+        EXPECT_NEAR(map.pair_moment(q, k1, k2), moment, 1e-10 * moment + 1e-14)
+            << q.transpose() << " " << k1.transpose();
       }
     }
 }
@@ -83,7 +84,7 @@ TEST(ArccosFeatures, HaveTheSecondMomentOfChoAndSaul) {
     const double c = std::cos(theta);
     const double j2 = 3.0 * std::sin(theta) * c + (pi - theta) * (1.0 + 2.0 * c * c);
     const double expected = x.squaredNorm() * y.squaredNorm() * j2 / (2.0 * pi);
-    EXPECT_NEAR(map.pair_moment(x, y, y), expected, 1e-9 * expected);
+    EXPECT_NEAR(map.pair_moment(x, y, y), expected, 1e-12 * expected);
   }
 }
 
@@ -95,7 +96,7 @@ TEST(ArccosFeatures, HaveTheOrthogonalPairMomentOfTwoDimensions) {
   const double expected = 0.5 * planar(1, kinks, [&](double a) {
                             return product(a) * (product(a + 0.5 * pi) + product(a - 0.5 * pi));
                           });
-  EXPECT_NEAR(feature_map_named("arccos").orthogonal_pair_moment(x, y), 2.0 * expected, 1e-8);
+  EXPECT_NEAR(feature_map_named("arccos").orthogonal_pair_moment(x, y), 2.0 * expected, 2e-10 * expected);
 }
 
 TEST(RfaArccos, TargetsKernelisedAttention) {
