@@ -195,6 +195,24 @@ TEST(JudgeMeans, TheLargestProbabilityOfNoHitsIsClopperAndPearsons) {
   EXPECT_GT(largest_probability(3, 200), largest_probability(2, 200));
 }
 
+// The bound lies above the probability in 95 % of all studies or more: every count of hits, weighed. Being of
+// whole counts it is conservative.
+TEST(JudgeMeans, TheLargestProbabilityCoversItsOwn) {
+  for (const double p : {0.01, 0.1, 0.5, 0.9}) {
+    const int n = 60;
+    double covered = 0.0, without_hits = 0.0;
+    for (int k = 0; k <= n; ++k) {
+      const double chance = std::exp(std::lgamma(n + 1.0) - std::lgamma(k + 1.0) - std::lgamma(n - k + 1.0) +
+                                     k * std::log(p) + (n - k) * std::log1p(-p));
+      if (largest_probability(k, n) >= p) covered += chance;
+      if (k / double(n) >= p) without_hits += chance;
+    }
+    EXPECT_GE(covered, 0.95) << p;
+    EXPECT_LE(covered, 1.0 + 1e-12) << p;
+    EXPECT_LT(without_hits, 0.95) << p;  // can fail: the frequency itself is no bound
+  }
+}
+
 TEST(ClaimNumerics, GaussHermiteIsExactForPolynomialsAndExponentials) {
   for (const int n : {1, 2, 5, 40, 120}) {
     const NormalQuadrature rule = gauss_hermite(n);

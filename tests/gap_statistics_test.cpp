@@ -264,9 +264,9 @@ TEST(GapMetricsControl, RejectsTheSquaredMeanErrorAsTheSquaredBias) {
 }
 
 // Nominal 95 %; 2000 studies have a standard error of half a percent, so the band is four of them wide.
-TEST(GapMetrics, CoverVarianceAndMseNinetyFivePercentOfTheTime) {
+TEST(GapMetrics, CoverBiasVarianceAndMseNinetyFivePercentOfTheTime) {
   const Model model = biased_model();
-  int variance = 0, mse = 0;
+  int variance = 0, mse = 0, bias2 = 0;
   constexpr int kStudies = 2000;
   for (std::uint32_t study = 0; study < kStudies; ++study) {
     const auto metrics =
@@ -277,8 +277,10 @@ TEST(GapMetrics, CoverVarianceAndMseNinetyFivePercentOfTheTime) {
     };
     variance += covers("variance", model.variance());
     mse += covers("mse", model.bias2() + model.variance());
+    bias2 += covers("bias2", model.bias2());
   }
-  for (const double covered : {variance / double{kStudies}, mse / double{kStudies}}) {
+  for (const double covered :
+       {variance / double{kStudies}, mse / double{kStudies}, bias2 / double{kStudies}}) {
     EXPECT_GT(covered, 0.93);
     EXPECT_LT(covered, 0.97);
   }
