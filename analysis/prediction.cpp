@@ -16,6 +16,11 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr Index kQueries = 64;  // share one pass over the Gaussian matrices
 constexpr Index kKeys = 128;    // rows of a block of them: 128×4096 numbers stay in a cache of 4 MiB
 
+// N/m: what a coupled pair's part weighs beside that of one direction.
+double coupling(Index draws, Index block) {
+  return coupled_pairs(draws, block) / static_cast<double>(draws);
+}
+
 // Σ over pairs of keys of one query, of one direction.
 struct PairSums {
   explicit PairSums(Index channels)
@@ -24,6 +29,7 @@ struct PairSums {
   Eigen::RowVectorXd bias;      // −Σ C_mm' (v_m − A)
   Eigen::RowVectorXd variance;  // Σ C_mm' (v_m − A)(v_m' − A)
   double ew2 = 0.0;             // Σ C_mm'
+  Matrix covariance;            // Σ C_mm' (v_m − A)(v_m' − A)ᵀ, p×p, where it is asked for
 
   // Adds exp(log_factor) times the other sums.
   void add(const PairSums& other, double log_factor) {
@@ -31,6 +37,7 @@ struct PairSums {
     bias += other.bias.unaryExpr(scaled);
     variance += other.variance.unaryExpr(scaled);
     ew2 += scaled(other.ew2);
+    if (covariance.size() > 0) covariance += other.covariance.unaryExpr(scaled);
   }
 };
 
@@ -55,6 +62,9 @@ struct QueryTerms {
     sums.variance += own.leftCols(p).cwiseProduct(T.leftCols(p)).colwise().sum();
     sums.bias -= 0.5 * (T.col(p).transpose() * own.leftCols(p) + own.col(p).transpose() * T.leftCols(p));
     sums.ew2 += own.col(p).dot(T.col(p));
+    if (sums.covariance.size() == 0) return;
+    const Matrix twice = own.leftCols(p).transpose() * T.leftCols(p);
+    sums.covariance += 0.5 * (twice + twice.transpose());
   }
 };
 
@@ -95,6 +105,24 @@ class PreparedHead {
       if (table_) add_coupled(first + i, terms[at], coupled[at]);
       store(first + i, terms[at], sums[at], coupled[at], prediction);
     }
+  }
+
+  // Of the output of one query at m directions: p×p, infinite where anything of it is.
+  Matrix covariance(Index query, Index draws) const {
+    const Index p = problem_.value_dim();
+    std::vector<PairSums> sums(1, PairSums(p));
+    sums.front().covariance = Matrix::Zero(p, p);
+    PairSums coupled = sums.front();
+    const std::vector<QueryTerms> terms{query_terms(query)};
+    if (factored_)
+      add_products(query, terms, sums);
+    else
+      add_pairs(query, terms.front(), sums.front());
+    if (table_) add_coupled(query, terms.front(), coupled);
+    const Matrix total =
+        (sums.front().covariance + coupling(draws, block_) * coupled.covariance) / static_cast<double>(draws);
+    const bool finite = total.allFinite() && std::isfinite(sums.front().ew2) && std::isfinite(coupled.ew2);
+    return finite ? total : Matrix::Constant(p, p, kInfinity);
   }
 
   // Makes the table of orthogonal pairs, over the |q ± k|² of all pairs within reach.
@@ -198,7 +226,9 @@ class PreparedHead {
                     std::vector<PairSums>& sums) const {
     Index end = 0;
     for (const QueryTerms& query : terms) end = std::max(end, query.keys);
-    std::vector<PairSums> parts(terms.size(), PairSums(problem_.value_dim()));
+    PairSums none(problem_.value_dim());
+    none.covariance = Matrix::Zero(sums.front().covariance.rows(), sums.front().covariance.cols());
+    std::vector<PairSums> parts(terms.size(), none);
     for (Index first = 0; first < end; first += kKeys) {
       const Index rows = std::min(kKeys, end - first);
       const Matrix G = gaussian_block(sign, first, rows);
@@ -249,11 +279,6 @@ class PreparedHead {
   double reach_ = 0.0;
   std::optional<HaarTable> table_;
 };
-
-// N/m: what a coupled pair's part weighs beside that of one direction.
-double coupling(Index draws, Index block) {
-  return coupled_pairs(draws, block) / static_cast<double>(draws);
-}
 
 }  // namespace
 
@@ -317,6 +342,16 @@ RatioPrediction predict(const RatioEstimator& estimator, const AttentionProblem&
   for (Index first = 0; first < n; first += kQueries)
     head.predict(first, std::min(kQueries, n - first), prediction);
   return prediction;
+}
+
+std::vector<Matrix> predicted_covariances(const RatioEstimator& estimator, const AttentionProblem& problem,
+                                          Index draws) {
+  PreparedHead head(estimator, problem, draws);
+  head.couple();
+  std::vector<Matrix> covariances;
+  for (Index query = 0; query < problem.queries(); ++query)
+    covariances.push_back(head.covariance(query, draws));
+  return covariances;
 }
 
 PredictionsAt::PredictionsAt(const RatioEstimator& estimator, const AttentionProblem& problem,

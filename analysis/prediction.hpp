@@ -78,6 +78,12 @@ bool predicts_by_products(const RatioEstimator& estimator, const AttentionProble
 /// features, or of many where it is 0.
 RatioPrediction predict(const RatioEstimator& estimator, const AttentionProblem& problem, Index draws = 0);
 
+/// The p×p covariance of the output of every query at m directions, Σ C_mm' (v_m − A)(v_m' − A)ᵀ/m to leading
+/// order: its diagonal is `variance_at`, the rest says how the errors of channels go together. Infinite where
+/// that is. `estimator` must be predictable.
+std::vector<Matrix> predicted_covariances(const RatioEstimator& estimator, const AttentionProblem& problem,
+                                          Index draws);
+
 /// The predictions at several counts m: one for all of them unless the law of a feature depends on m.
 class PredictionsAt {
  public:

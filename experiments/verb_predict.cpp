@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -130,13 +131,25 @@ NumberArray as_array(const Matrix& matrix) {
           {matrix.data(), matrix.data() + matrix.size()}};
 }
 
-void write_head(const std::string& path, const RatioPrediction& said, Index draws) {
-  write_npz(path, {{"exact", as_array(said.exact)},
-                   {"bias", as_array(said.bias_at(draws))},
-                   {"variance", as_array(said.variance_at(draws))},
-                   {"ew2",
-                    {{static_cast<std::size_t>(said.ew2.size())},
-                     {said.ew2.data(), said.ew2.data() + said.ew2.size()}}}});
+// n×p×p
+NumberArray stacked(const std::vector<Matrix>& matrices) {
+  const auto p = static_cast<std::size_t>(matrices.front().rows());
+  NumberArray array{{matrices.size(), p, p}, {}};
+  for (const Matrix& matrix : matrices)
+    array.values.insert(array.values.end(), matrix.data(), matrix.data() + matrix.size());
+  return array;
+}
+
+void write_head(const std::string& path, const RatioPrediction& said, Index draws,
+                const std::vector<Matrix>& covariances) {
+  std::map<std::string, NumberArray> arrays{
+      {"exact", as_array(said.exact)},
+      {"bias", as_array(said.bias_at(draws))},
+      {"variance", as_array(said.variance_at(draws))},
+      {"ew2",
+       {{static_cast<std::size_t>(said.ew2.size())}, {said.ew2.data(), said.ew2.data() + said.ew2.size()}}}};
+  if (!covariances.empty()) arrays["covariance"] = stacked(covariances);
+  write_npz(path, arrays);
 }
 
 // Lines of the gap against m and length: averages over queries, as a run measures them.
@@ -193,7 +206,12 @@ void predict_head(const VerbOptions& options, const Estimators& estimators) {
     }
     const PredictionsAt all(dynamic_cast<const RatioEstimator&>(*estimator), problem, features);
     add_head(table, *estimator, problem.queries(), all, features);
-    if (options.given("out")) write_head(options.text("out"), all.at(features.size() - 1), features.back());
+    if (!options.given("out")) continue;
+    std::vector<Matrix> covariances;
+    if (options.flag("covariance"))
+      covariances =
+          predicted_covariances(dynamic_cast<const RatioEstimator&>(*estimator), problem, features.back());
+    write_head(options.text("out"), all.at(features.size() - 1), features.back(), covariances);
   }
   if (!options.flag("quiet")) table.print();  // after the file: one that fails leaves no half of an answer
 }
@@ -245,7 +263,9 @@ int verb_predict(const std::vector<std::string>& arguments) {
       "                     directions: beyond e^48)\n"
       "  no-closed-form     changed denominators, orthogonal arccos features, and all but rfa, performer, "
       "rmfa:\n                     the column reason says why\n"
-      "With --out and one estimator, arrays exact, bias, variance (n×p) and ew2 (n) at the largest m.\n"
+      "With --out and one estimator, arrays exact, bias, variance (n×p) and ew2 (n) at the largest m, and "
+      "with "
+      "--covariance covariance (n×p×p).\n"
       "With --lengths, the gap against m and length instead: a line a prefix of the head and an m, with "
       "bias² and "
       "variance\nper output element and their sum over the mean square of the exact outputs, averaged over "
@@ -257,12 +277,15 @@ int verb_predict(const std::vector<std::string>& arguments) {
   options.add("pairs", "", "a .npz with x and y");
   options.add("lengths", "", "L1,L2,…: curves over the first tokens of the head instead of single queries");
   options.add("out", "", "a .npz to write");
+  options.add_switch("covariance", "with --out: also the array covariance (n×p×p) between the channels");
   options.add_shared({"data", "force", "estimators", "features", "queries", "quiet", "json"});
   if (!options.parse(arguments)) return kDone;
   const bool pairs = options.given("pairs");
   require(pairs != !options.list("data").empty(),
           "give either --data with a head or --pairs with a .npz of x and y");
   require(!pairs || !options.given("lengths"), "--lengths belongs to --data; a pair has no length");
+  require(!options.flag("covariance") || options.given("out"),
+          "--covariance is an array of --out; give a file");
   require(!pairs || !options.given("out"), "--out belongs to --data; the pairs are printed");
   const auto written = options.list("estimators");
   if (!pairs && std::any_of(written.begin(), written.end(), &is_elementwise)) {

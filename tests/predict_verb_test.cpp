@@ -222,6 +222,14 @@ TEST_F(PredictVerb, IsQuietWhenAskedAndWritesAllTheSame) {
   write_head();
   EXPECT_EQ(output(predict_head({"--quiet", "--estimators", "rfa", "--out", "o.npz"})), "");
   EXPECT_EQ(open_npz(path("o.npz"))->read("bias").shape, (std::vector<std::size_t>{3, 2}));
+  EXPECT_ANY_THROW(open_npz(path("o.npz"))->read("covariance"));
+  output(predict_head({"--quiet", "--estimators", "performer", "--out", "o.npz", "--covariance"}));
+  const auto file = open_npz(path("o.npz"));
+  const NumberArray covariance = file->read("covariance"), variance = file->read("variance");
+  EXPECT_EQ(covariance.shape, (std::vector<std::size_t>{3, 2, 2}));
+  for (std::size_t i = 0; i < 3; ++i)
+    EXPECT_NEAR(covariance.values[4 * i + 3], variance.values[2 * i + 1], 1e-12 * variance.values[2 * i + 1]);
+  expect_refused(predict_head({"--estimators", "rfa", "--covariance"}), {"--out"});
 }
 
 // Rows of a run: there for predictable estimators, the same as the verb's, and gone against another target.

@@ -201,6 +201,32 @@ TEST(PredictionOfMaclaurinFeatures, OfAllocatedDegreesHasTheSharesOfItsCount) {
   EXPECT_THROW(PredictionsAt(as_ratio(estimator), problem, {3}), BadInput);
 }
 
+// Channels a and b: Var(a + b) = Var a + Var b + 2 Cov.
+TEST(Prediction, OfTheCovarianceOfChannelsIsThatOfTheirSums) {
+  for (const char* name :
+       {"performer", "rfa", "rmfa", "performer:projection=orthogonal", "rfa:kernel=arccos"}) {
+    const auto estimator = make_estimator(name);
+    const AttentionProblem problem = sample_queries(house_problem(5, {140, 140, 4, 3, 0.4}, Mask::causal), 3);
+    AttentionProblem sums = problem;
+    sums.V.col(0) += problem.V.col(1);
+    sums.V.col(1) += problem.V.col(2);
+    const Index m = 9;
+    const Matrix variance = predict(as_ratio(estimator), problem).variance_at(m);
+    const Matrix of_sums = predict(as_ratio(estimator), sums).variance_at(m);
+    const auto covariances = predicted_covariances(as_ratio(estimator), problem, m);
+    ASSERT_EQ(covariances.size(), 3U);
+    for (Index i = 1; i < 3; ++i) {
+      const Matrix& C = covariances[static_cast<std::size_t>(i)];
+      const double scale = 1e-11 * variance.row(i).sum();
+      EXPECT_LT((C.diagonal().transpose() - variance.row(i)).norm(), scale) << name;
+      EXPECT_EQ((C - C.transpose()).norm(), 0.0);
+      EXPECT_NEAR(C(0, 1), 0.5 * (of_sums(i, 0) - variance(i, 0) - variance(i, 1)), scale) << name;
+      EXPECT_NEAR(C(1, 2), 0.5 * (of_sums(i, 1) - variance(i, 1) - variance(i, 2)), scale) << name;
+      EXPECT_GT(std::abs(C(0, 1)), 1e3 * scale);
+    }
+  }
+}
+
 // One key: the ratio is its value whatever is drawn, and W is lognormal.
 TEST(Prediction, OfOneKeyOrOfEqualValuesIsNoErrorAtAll) {
   const AttentionProblem one = house_problem(3, {3, 1, 5, 2, 0.5});
