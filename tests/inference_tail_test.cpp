@@ -2,6 +2,7 @@
 #include "estimators/error.hpp"
 #include "tests/stream_words.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -41,6 +42,25 @@ TEST(VarianceInterval, CoversForLightAndHeavyKurtosis) {
   EXPECT_TRUE(std::isnan(variance_interval(Moments()).low));
 }
 
+// Six numbers of mean 3, and the normal quantile 1.959963984540054.
+TEST(VarianceInterval, IsBonettsOnPaper) {
+  const double numbers[] = {1.0, 2.0, 2.0, 3.0, 4.0, 6.0};
+  Moments moments;
+  double squares = 0.0, fourths = 0.0;
+  for (const double x : numbers) {
+    moments.add(x);
+    squares += std::pow(x - 3.0, 2);
+    fourths += std::pow(x - 3.0, 4);
+  }
+  const double z = 1.959963984540054, variance = squares / 5.0;
+  const double c = 6.0 / (6.0 - z), kurtosis = 6.0 * fourths / (squares * squares);
+  const double half = z * c * std::sqrt((kurtosis - 3.0 / 6.0) / 5.0);
+  const Estimated interval = variance_interval(moments);
+  EXPECT_NEAR(interval.value, variance, 1e-14);
+  EXPECT_NEAR(interval.low, c * variance * std::exp(-half), 1e-12 * interval.low);
+  EXPECT_NEAR(interval.high, c * variance * std::exp(half), 1e-12 * interval.high);
+}
+
 std::vector<double> pareto_draws(double shape, int count, std::uint64_t seed) {
   testing_tools::StreamWords random(seed);
   std::uniform_real_distribution<double> uniform(0, 1);
@@ -72,6 +92,36 @@ TEST(ParetoShape, DoesNotDependOnUnitsAndKnowsBoundedWeights) {
   EXPECT_TRUE(pareto_shape(std::vector<double>(100, 3.0)).trusted);
   EXPECT_THROW(pareto_shape(std::vector<double>(24, 1.0)), BadInput);
   EXPECT_THROW(pareto_shape(std::vector<double>(50, std::numeric_limits<double>::infinity())), BadInput);
+}
+
+// Zhang and Stephens' estimate as their paper has it (σ and k from b = −θ on a grid), with PSIS's prior, of
+// the 15 largest of 75 weights over the next largest.
+TEST(ParetoShape, IsTheFormulaOfThePaper) {
+  std::vector<double> weights = pareto_draws(0.9, 75, 85);
+  std::vector<double> sorted = weights;
+  std::sort(sorted.begin(), sorted.end());
+  std::vector<long double> x;
+  for (std::size_t i = 60; i < 75; ++i) x.push_back(sorted[i] - sorted[59]);
+  const long double n = 15, points = 30 + 3, quartile = x[3];  // ⌊√15⌋ = 3; the ⌊n/4 + ½⌋ = 4th smallest
+  std::vector<long double> b, logs;
+  const auto shape_of = [&](long double at) {
+    long double k = 0;
+    for (const long double y : x) k += std::log1p(-at * y) / n;
+    return k;
+  };
+  for (int j = 1; j <= points; ++j) {
+    b.push_back(1 / x.back() + (1 - std::sqrt(points / (j - 0.5L))) / (3 * quartile));
+    const long double k = shape_of(b.back());
+    logs.push_back(n * (std::log(-b.back() / k) - k - 1));
+  }
+  long double estimate = 0;
+  for (std::size_t j = 0; j < b.size(); ++j) {  // w_j = 1/Σ_i exp(l_i − l_j)
+    long double others = 0;
+    for (const long double l : logs) others += std::exp(l - logs[j]);
+    estimate += b[j] / others;
+  }
+  const long double shrunk = (n * shape_of(estimate) + 10 * 0.5L) / (n + 10);
+  EXPECT_NEAR(pareto_shape(weights).shape, static_cast<double>(shrunk), 1e-11);
 }
 
 TEST(GlsSlope, CoversWithCorrelatedErrorsAndOrdinaryErrorsDoNot) {

@@ -268,6 +268,15 @@ TEST(Conditioning, ConditionNumberIsTheRatioOfTheTwoSidesAndAtMostTheExponential
   });
 }
 
+// γ_{3t+1} = (3t+1)u/(1 − (3t+1)u) times the condition number (T_t(|x|)/|T_t(x)|; one for x ≥ 0).
+TEST(Conditioning, RoundingBoundIsHighamsGammaTimesTheConditionNumber) {
+  const double unit = 0x1p-24, gamma = 22.0 * unit / (1.0 - 22.0 * unit);
+  EXPECT_NEAR(taylor_rounding_bound(7, 0.5, unit), gamma, 1e-15 * gamma);
+  const double minus = 1.0 - 2.0 + 2.0, plus = 1.0 + 2.0 + 2.0;  // T_2(∓2)
+  const double second = 7.0 * unit / (1.0 - 7.0 * unit);
+  EXPECT_NEAR(taylor_rounding_bound(2, -2.0, unit), second * plus / minus, 1e-14 * second * plus);
+}
+
 TEST(Taylor, RefusesWhatHasNoMeaning) {
   EXPECT_THROW(taylor_exp(-1, 0.5), BadInput);
   EXPECT_THROW(taylor_remainder(3, kInfinity), BadInput);
