@@ -21,6 +21,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 # shellcheck source=cmake/packages.sh
 . cmake/packages.sh
 install_packages "${build_packages[@]}"
+install_charting_library
 
 cmake --preset release -DBUILD_TESTING=OFF
 cmake --build --preset release --target attngap

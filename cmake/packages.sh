@@ -10,6 +10,12 @@ build_packages=(g++ cmake ninja-build git
 # shellcheck disable=SC2034
 test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format-14 python3 python3-numpy sqlite3
   doxygen)
+# The report is tested in a real browser. Debian's is a package; elsewhere, and without npm's library, the test is
+# skipped and says so. An npm that is not Debian's own is as good.
+if grep -qx 'ID=debian' /etc/os-release 2>/dev/null; then
+  test_packages+=(chromium chromium-driver)
+  command -v npm >/dev/null || test_packages+=(npm)
+fi
 # shellcheck disable=SC2034
 sanitizer_packages=(clang-14 libclang-rt-14-dev)
 # shellcheck disable=SC2034  # for whoever renders the notebooks anew; no test needs it
@@ -57,6 +63,28 @@ install_packages() {
   if ! "${apt[@]}" install -y -q --no-install-recommends "${missing[@]}"; then
     cannot_install "apt-get could not install them (its reason is above)." "${missing[@]}"
     return 1
+  fi
+}
+
+# Fetches what the lock file names, the charting library of `attngap report`, into build/charting, once. Never fails:
+# without it reports hold still pictures.
+install_charting_library() {
+  local root package_files=(package.json package-lock.json)
+  root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+  local there=$root/build/charting
+  if cmp -s "$root/cmake/package-lock.json" "$there/installed-lock.json"; then
+    echo "The charting library of reports is here."
+  elif ! command -v npm >/dev/null; then
+    echo "npm is not here: reports will hold still pictures instead of charts. With npm installed, call this again."
+  else
+    echo "Fetching the charting library of reports (npm)."
+    mkdir -p "$there"
+    cp "${package_files[@]/#/$root/cmake/}" "$there"
+    if (cd "$there" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error); then
+      cp "$root/cmake/package-lock.json" "$there/installed-lock.json"
+    else
+      echo "npm could not fetch it: reports will hold still pictures. Call this again where npm's registry is reached."
+    fi
   fi
 }
 

@@ -34,6 +34,7 @@ constexpr std::array kVerbs{
     Verb{"data", "F…", "how hard a head is: norms, logits, entropy, |q+k|²", &verb_data},
     Verb{"plot", "DIR", "draw the figures of a run again", &verb_plot},
     Verb{"export", "DIR", "the rows of a run as CSV or JSON", &verb_export},
+    Verb{"report", "DIR", "a run on one page: charts, tables, definitions", &verb_report},
     Verb{"list", "[FAMILY]", "every name, its options and source", &verb_list},
 };
 

@@ -32,6 +32,7 @@ int verb_verify(const std::vector<std::string>& arguments);
 int verb_data(const std::vector<std::string>& arguments);
 int verb_plot(const std::vector<std::string>& arguments);
 int verb_export(const std::vector<std::string>& arguments);
+int verb_report(const std::vector<std::string>& arguments);
 int verb_list(const std::vector<std::string>& arguments);
 
 }  // namespace attngap

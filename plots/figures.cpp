@@ -48,6 +48,14 @@ std::vector<NamedFigure> figures_of(const std::string& experiment, const std::ve
 
 }  // namespace
 
+std::vector<NamedFigure> all_figures(const std::vector<ResultRow>& rows) {
+  Drawn ignored;
+  std::vector<NamedFigure> all;
+  for (const auto& experiment : experiments_of(rows))
+    for (NamedFigure& figure : figures_of(experiment, rows, ignored)) all.push_back(std::move(figure));
+  return all;
+}
+
 std::vector<std::string> draw_figures(const std::vector<ResultRow>& rows,
                                       const std::filesystem::path& directory,
                                       const std::vector<std::string>& formats,

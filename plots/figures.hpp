@@ -56,6 +56,9 @@ inline constexpr std::array kFigures{
                "taylor-truncation", &truncation_figures},
 };
 
+/// Every figure these rows have data for, in the order they are drawn.
+std::vector<NamedFigure> all_figures(const std::vector<ResultRow>& rows);
+
 /// Draws every figure the rows have data for into `directory`. Returns the paths written, then the messages
 /// for the user (how to get images without gnuplot; an experiment that has no figure).
 ///

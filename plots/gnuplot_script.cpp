@@ -2,6 +2,7 @@
 
 #include "plots/axes.hpp"
 #include "plots/layout.hpp"
+#include "plots/palette.hpp"
 #include "plots/placement.hpp"
 
 #include <algorithm>
@@ -15,10 +16,6 @@
 namespace attngap {
 namespace {
 
-// Okabe and Ito's colours without the yellow, which is lost on white. In black and white the dash and the
-// shape tell series apart; the three lists have different lengths, so combinations repeat late.
-constexpr std::array kColours{"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"};
-constexpr std::array kDashes{"1", "'-'", "'.'", "'-.'", "'_'"};
 constexpr std::array kShapes{7, 4, 9, 12, 5, 8, 6, 13, 10, 2, 1};
 constexpr std::array kBaselineDashes{"(6,3)", "(2,3)", "(9,3,2,3)"};
 constexpr const char* kGrey = "#707070";
