@@ -10,6 +10,8 @@
 #include "plots/report.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <optional>
@@ -17,6 +19,7 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <stdlib.h>
 
 namespace attngap {
 namespace {
@@ -38,12 +41,12 @@ std::optional<Json> json_of(const std::filesystem::path& path, std::string_view 
   return json;
 }
 
-// Names and values, what lies within another as `outer.inner`; a list of plain values is one value.
+// Names and values, those of the specification among the others; a list of plain values is one value.
 void flatten(const Json& json, const std::string& name,
              std::vector<std::pair<std::string, std::string>>& found) {
   if (json.is_object()) {
     for (const auto& [key, value] : json.items())
-      flatten(value, name.empty() ? key : name + "." + key, found);
+      flatten(value, name.empty() || name == "specification" ? key : name + "." + key, found);
     return;
   }
   const auto plain = [](const Json& value) {
@@ -52,7 +55,8 @@ void flatten(const Json& json, const std::string& name,
   };
   std::vector<std::string> words;
   for (const Json& value : json.is_array() ? json : Json::array({json})) words.push_back(plain(value));
-  found.emplace_back(name, fmt::format("{}", fmt::join(words, ", ")));
+  const std::pair value{name, fmt::format("{}", fmt::join(words, ", "))};
+  if (std::find(found.begin(), found.end(), value) == found.end()) found.push_back(value);
 }
 
 std::string text_in(const Json& json, const char* key) {
@@ -96,17 +100,44 @@ std::vector<ReportDefinition> metrics_of(const std::vector<ResultRow>& rows) {
   return found;
 }
 
-// The figures of the run as they lie in its directory, restyled or not; one that is missing is drawn.
+// A directory to draw in that is gone afterwards.
+class DrawingDirectory {
+ public:
+  DrawingDirectory() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "attngap-report-XXXXXX").string();
+    require(mkdtemp(pattern.data()) != nullptr, "{}: no temporary directory can be made ({}); set TMPDIR",
+            pattern, std::strerror(errno));
+    path_ = pattern;
+  }
+  ~DrawingDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  DrawingDirectory(const DrawingDirectory&) = delete;
+  DrawingDirectory& operator=(const DrawingDirectory&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// The figures of the run as they lie in its directory, restyled or not; one that is missing is drawn for the
+// report alone, so that a run which cannot be written can be reported elsewhere.
 std::vector<ReportPicture> pictures_of(const std::vector<ResultRow>& rows,
                                        const std::filesystem::path& directory,
                                        std::set<std::string>& messages) {
+  const DrawingDirectory scratch;
   std::vector<ReportPicture> pictures;
   for (const auto& [name, figure] : all_figures(rows)) {
-    const std::filesystem::path file = directory / (name + ".svg");
-    if (!std::filesystem::exists(file))
-      if (const auto written = write_figure(figure, directory, name, {"svg"}); !written.message.empty())
+    auto svg = text_of(directory / (name + ".svg"));
+    if (!svg) {
+      const auto written = write_figure(figure, scratch.path(), name, {"svg"});
+      if (!written.message.empty())
         messages.insert("figures without a picture are left out: gnuplot is not on the PATH");
-    if (const auto svg = text_of(file)) pictures.push_back({name + ".svg", figure.title, *svg});
+      svg = text_of(scratch.path() / (name + ".svg"));
+    }
+    if (svg) pictures.push_back({name + ".svg", figure.title, *svg});
   }
   return pictures;
 }

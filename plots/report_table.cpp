@@ -114,14 +114,17 @@ std::string results_table(const ReportChart& chart, std::size_t most) {
       "error{}</caption>\n<thead><tr><th scope=\"col\">estimator</th>",
       escaped(chart.title), cut);
   for (const ChartVariable& variable : chart.variables)
-    html += fmt::format("<th scope=\"col\">{}</th>", escaped(variable.title));
+    if (variable.another_measure_of.empty())
+      html += fmt::format("<th scope=\"col\">{}</th>", escaped(variable.title));
   for (const std::size_t column : columns)
     html += fmt::format("<th scope=\"col\"><code>{}</code></th>", escaped(chart.metrics[column]));
   html += "</tr></thead>\n<tbody>\n";
   for (const Line& line : lines) {
     html += fmt::format("<tr><th scope=\"row\">{}</th>", escaped(chart.series[line.series].label));
-    for (const double at : line.at)
-      html += fmt::format("<td>{}</td>", std::isnan(at) ? "" : fmt::format("{:g}", at));
+    for (std::size_t v = 0; v < line.at.size(); ++v) {
+      if (!chart.variables[v].another_measure_of.empty()) continue;
+      html += std::isnan(line.at[v]) ? std::string("<td></td>") : fmt::format("<td>{:g}</td>", line.at[v]);
+    }
     for (const std::size_t column : columns) {
       const auto found = line.cells.find(column);
       html += cell(found == line.cells.end() ? nullptr : found->second);

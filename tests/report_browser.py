@@ -1,0 +1,251 @@
+"""The report in a real browser: report_browser.py ATTNGAP CHROMIUM CHROMEDRIVER SCRATCH
+
+What a reader does with the page is done here: it loads without a word in the console, a point under the mouse tells
+value ± standard error, curves go and come back, the axis is logarithmic or linear, in a wide window and on a phone,
+light and dark. Every check is held against a page that was spoilt for it, and must fail there.
+
+Exit code 77 (skipped) without a browser or without the charting library; 1 then where ATTNGAP_REQUIRE_BROWSER is set.
+"""
+
+import csv
+import math
+import os
+import pathlib
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True  # nothing is left in the source tree
+from webdriver import Browser  # noqa: E402
+
+HOSTILE = """a<script>hacked=1<!--"x'&amp;\\"""
+FAR_MORE = "</script><img src=x onerror=hacked=1>"
+
+
+def skip(reason):
+    print("SKIPPED:", reason)
+    sys.exit(1 if os.environ.get("ATTNGAP_REQUIRE_BROWSER") else 77)
+
+
+def require(condition, what):
+    if not condition:
+        raise AssertionError(what)
+
+
+def make_run(attngap, scratch):
+    """A run whose first head has a hostile name; then, in the store, a worse one and numbers that are none."""
+    run = scratch / "run"
+    subprocess.run([attngap, "run", "gap-vs-features", "--data", "synthetic:gaussian,length=48,dim=4,name=" + HOSTILE,
+                    "synthetic:gaussian,length=48,dim=4,name=other", "--estimators", "performer", "rfa", "rmfa",
+                    "--features", "4,16,64", "--replicates", "8", "--queries", "6", "--out", str(run), "--quiet",
+                    "--formats", "none"], check=True)
+    with sqlite3.connect(run / "run.sqlite") as store:
+        store.execute("UPDATE result SET value = 9e999, std_error = NULL, ci_low = NULL, ci_high = NULL, "
+                      "status = 'nonfinite' WHERE data = 'other' AND estimator = 'rmfa' AND draws = 16")
+        store.execute("UPDATE result SET estimator = ? WHERE data = 'other' AND estimator = 'rfa'",
+                      ("rfa:" + FAR_MORE,))
+    store.close()
+    subprocess.run([attngap, "report", str(run), "--quiet"], check=True)
+    return run
+
+
+class Page:
+    """The report in a window of this size."""
+
+    def __init__(self, browser, path, width=1280, dark=False, patience=10):
+        self.browser = browser
+        self.patience = patience  # seconds until what should happen counts as not happening
+        browser.look(width, 900, dark)
+        browser.messages()
+        browser.open(path.as_uri())
+
+    def ready(self):
+        drawn = self.browser.wait_for(
+            "const all = [...document.querySelectorAll('[data-chart]')];"
+            "return all.length > 0 && all.every((one) => one.querySelector('svg.marks g.mark-symbol path'))", seconds=20)
+        require(drawn, "the charts are not drawn")
+        return self
+
+    def points(self, chart=0):
+        """Of every mark with a tooltip: its middle on the screen and what it belongs to, as the reader is told."""
+        return self.browser.run("""
+            const marks = document.querySelectorAll(`[data-chart="${arguments[0]}"] g.mark-symbol.layer_hits_marks path,
+                                                     [data-chart="${arguments[0]}"] g.hits_marks path`);
+            return [...marks].map((one) => {
+              const box = one.getBoundingClientRect();
+              const datum = one.__data__.datum;
+              return {x: box.x + box.width / 2, y: box.y + box.height / 2, label: datum.label, m: datum.x, value: datum.y};
+            });""", chart)
+
+    def until(self, condition):
+        deadline = time.monotonic() + self.patience
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def control(self, name, chart=0):
+        return f'[data-chart="{chart}"] [data-control="{name}"]'
+
+
+def check_loads(page):
+    page.ready()
+    require(page.browser.messages() == [], "the console is not silent")
+    require(page.browser.run("return performance.getEntriesByType('resource').length") == 0, "it fetched something")
+
+
+def check_names_are_text(page):
+    run = page.browser.run
+    page.ready()
+    require(run("return window.hacked") is None, "a name was run as a script")
+    headings = run("return [...document.querySelectorAll('h3')].map((one) => one.textContent)")
+    require(HOSTILE in headings, f"the name is not shown as it is: {headings}")
+    labels = run("return [...document.querySelectorAll('.legend label')].map((one) => one.textContent)")
+    require("rfa:" + FAR_MORE in labels, f"the estimator is not shown as it is: {labels}")
+    require(run("return [...document.images].every((one) => one.src.startsWith('data:image/svg'))"), "an image came in")
+
+
+def check_hover(page, rows):
+    """Every curve's point at m = 16 tells the numbers of results.csv."""
+    page.ready()
+    points = [one for one in page.points() if one["m"] == 16]
+    require(len(points) == 3, f"three estimators have a point at m = 16, not {len(points)}")
+    for point in points:
+        page.browser.run("window.scrollTo(0, 0)")
+        page.browser.move_to(point["x"], point["y"])
+        row = rows[HOSTILE, point["label"], "16", "median_relative_error"]
+        said = page.browser.wait_for(
+            "const tip = document.querySelector('#vg-tooltip-element.visible');"
+            "return tip && tip.innerText.includes(arguments[0]) ? tip.innerText : ''", point["label"], seconds=page.patience)
+        require(said and " ± " in said, f"no tooltip with a standard error at {point}: {said}")
+        value, error = (float(word) for word in said.split(" ± ")[0].split()[-1:] + said.split(" ± ")[1].split()[:1])
+        require(abs(value / float(row["value"]) - 1) < 1e-3, f"{said}: the value is {row['value']}")
+        require(abs(error / float(row["std_error"]) - 1) < 0.05, f"{said}: the standard error is {row['std_error']}")
+        require("16" in said.split() and row["status"] in said.split(), f"no m or no status: {said}")
+
+
+def check_toggles(page):
+    page.ready()
+    box = '[data-chart="0"] input[data-series="performer"]'
+    shown = lambda: {one["label"] for one in page.points()}
+    require(shown() == {"performer", "rfa", "rmfa"}, f"curves to begin with: {shown()}")
+    page.browser.click(box)
+    hidden = page.browser.wait_for("return !document.querySelector(arguments[0]).checked", box, seconds=page.patience)
+    require(hidden, "the box does not change")
+    gone = page.until(lambda: shown() == {"rfa", "rmfa"})
+    require(gone, f"the curve stays when it is switched off: {shown()}")
+    page.browser.click(box)
+    require(page.until(lambda: "performer" in shown()), "the curve does not come back")
+
+
+def check_scale(page):
+    """Heights are affine in log(value), and after the switch in the value itself, to a pixel."""
+    page.ready()
+    require(bends(page.points(), math.log) < 1, "not a logarithmic axis to begin with")
+    require(bends(page.points(), float) > 3, "the values cannot tell the two scales apart")
+    page.browser.click(page.control("log"))
+    require(page.until(lambda: bends(page.points(), float) < 1), "not a linear axis after the switch")
+    page.browser.click(page.control("log"))
+    require(page.until(lambda: bends(page.points(), math.log) < 1), "not logarithmic again")
+
+
+def bends(points, of_value):
+    """How far, in pixels, the heights are from a straight line in of_value(value) through the extreme ones."""
+    pairs = sorted((of_value(one["value"]), one["y"]) for one in points)
+    if len(pairs) < 3:
+        return float("inf")
+    (a, top), (b, bottom) = pairs[0], pairs[-1]
+    return max(abs(y - (top + (bottom - top) * (v - a) / (b - a))) for v, y in pairs)
+
+
+def check_choices(page):
+    """Another metric, and numbers that are not to be trusted only when they are asked for."""
+    page.ready()
+    run = page.browser.run
+    run("const s = document.querySelector(arguments[0]);"
+        "s.value = [...s.options].find((one) => one.textContent === 'relative_mse').value;"
+        "s.dispatchEvent(new Event('change'))", page.control("metric"))
+    require(page.until(lambda: {one["label"] for one in page.points()} == {"performer"}),
+            "the mean squares that do not exist are drawn")
+    note = run("return document.querySelector('[data-chart=\"0\"] > .note').textContent")
+    require("no-moment" in note and "rfa" in note, f"nobody says why: {note}")
+    page.browser.click(page.control("doubtful"))
+    require(page.until(lambda: len({one["label"] for one in page.points()}) == 3), "they are not drawn when asked for")
+    require({one["m"] for one in page.points(1) if one["label"] == "rmfa"} == {4, 64}, "an infinite number is drawn")
+
+
+def check_phone(page):
+    page.ready()
+    width, window = page.browser.run("return [document.documentElement.scrollWidth, window.innerWidth]")
+    require(window == 390 and width <= window, f"the page is {width} wide in a window of {window}")
+
+
+def check_dark(page):
+    page.ready()
+    back, ink, axis = page.browser.run("""
+        const style = (css, what) => getComputedStyle(document.querySelector(css))[what];
+        return [style('body', 'backgroundColor'), style('body', 'color'), style('.plot .role-axis-label text', 'fill')];""")
+    require(max(numbers(back)) < 64, f"the page is not dark: {back}")
+    require(min(numbers(ink)) > 160 and min(numbers(axis)) > 160, f"words are lost in the dark: {ink}, {axis}")
+
+
+def numbers(colour):
+    return [int(one) for one in colour[colour.index("(") + 1:-1].split(",")[:3]]
+
+
+def must_fail(check, browser, path, old, new, **window):
+    """The same check on a page in which one thing is wrong."""
+    html = path.read_text(encoding="utf-8")
+    require(html.count(old) >= 1, f"the page has no {old!r} to spoil")
+    spoilt = path.with_name("spoilt.html")
+    spoilt.write_text(html.replace(old, new), encoding="utf-8")
+    try:
+        check(Page(browser, spoilt, patience=1, **window))
+    except AssertionError as noticed:
+        print("  noticed:", " ".join(str(noticed).split())[:100])
+        return
+    raise AssertionError(f"the check does not notice {new!r} for {old!r}")
+
+
+def main(attngap, chromium, chromedriver, scratch):
+    for program in (chromium, chromedriver):
+        if not shutil.which(program):
+            skip(f"no {os.path.basename(program)} here (Debian: chromium, chromium-driver)")
+    scratch = pathlib.Path(scratch)
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    run = make_run(attngap, scratch)
+    report = run / "report.html"
+    if "data-chart" not in report.read_text(encoding="utf-8"):
+        skip("attngap was built without the charting library: cmake/packages.sh, install_charting_library")
+    with open(run / "results.csv", newline="", encoding="utf-8") as file:
+        rows = {(row["data"], row["estimator"], row["draws"], row["metric"]): row for row in csv.DictReader(file)}
+
+    hover = lambda page: check_hover(page, rows)
+    phone, dark = {"width": 390}, {"dark": True}
+    start = time.monotonic()
+    with Browser(chromium, chromedriver) as browser:
+        for name, check, window, old, new in [
+            ("loads", check_loads, {}, "for (const place of", "console.error('x'); for (const place of"),
+            ("loads on a phone in the dark", check_loads, {**phone, **dark}, "</main>", "<img src='http://0.0.0.0/'></main>"),
+            ("shows names as they are", check_names_are_text, {}, "<h3>a&lt;script&gt;",
+             "<h3><img src='data:,' onerror='hacked=1'>"),
+            ("tells value ± standard error", hover, {}, "`${shown(p[VALUE])} ± ${shown(p[ERROR], 2)}`",
+             "`${shown(1.01 * p[VALUE])} ± ${shown(p[ERROR], 2)}`"),
+            ("switches curves off and on", check_toggles, {}, "if (this.hidden.has(p[SERIES])) return false;", ""),
+            ("switches the scale", check_scale, {}, "{ this.logarithmic = on; }", "{}"),
+            ("shows other metrics", check_choices, {}, 'p[STATUS] !== "ok" && !this.doubtful', "false"),
+            ("fits a phone", check_phone, phone, "<main>", "<main><div style='width:600px'>x</div>"),
+            ("is dark", check_dark, dark, "--paper: #161616", "--paper: #f0f0f0"),
+        ]:
+            print(name, round(time.monotonic() - start, 1))
+            check(Page(browser, report, **window))
+            must_fail(check, browser, report, old, new, **window)
+    print("all checks passed")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

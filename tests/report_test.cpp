@@ -1,0 +1,210 @@
+// The report, from rows made by hand: which charts they make, the tables, and the page.
+
+#include "plots/report.hpp"
+
+#include "plots/gap_figure.hpp"
+#include "plots/report_assets.hpp"
+#include "plots/report_chart.hpp"
+#include "plots/report_table.hpp"
+#include "plots_support.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace attngap {
+namespace {
+
+using namespace testing;
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+const std::string kHostile = "</script><b onclick='x'>\"&\\ \xff<!--";
+
+std::vector<std::string> names(const std::vector<ChartVariable>& variables) {
+  std::vector<std::string> all;
+  for (const ChartVariable& one : variables) all.push_back(one.name);
+  return all;
+}
+
+std::vector<std::string> labels(const ReportChart& chart) {
+  std::vector<std::string> all;
+  for (const ChartSeries& one : chart.series) all.push_back(one.label);
+  return all;
+}
+
+TEST(ReportCharts, AHeadIsDrawnAgainstTheDirectionsThatVary) {
+  const auto charts = report_charts(head_rows("head"));
+  ASSERT_THAT(charts, SizeIs(1));
+  EXPECT_EQ(charts[0].title, "head");
+  EXPECT_THAT(names(charts[0].variables), ElementsAre("draws", "dimension"));
+  EXPECT_EQ(charts[0].variables[1].another_measure_of, "draws");
+  EXPECT_EQ(charts[0].metrics[0], "median_relative_error");
+  EXPECT_THAT(labels(charts[0]), ElementsAre("zero", "mean-value", "performer", "rfa"));
+  EXPECT_TRUE(charts[0].series[1].baseline);
+  EXPECT_TRUE(std::isnan(charts[0].points[0].at[0])) << "a baseline needs no directions";
+  EXPECT_THAT(charts[0].points, SizeIs(head_rows("head").size()));
+}
+
+TEST(ReportCharts, AnEstimatorHasTheStyleOfItsFigure) {
+  const auto rows = head_rows("head");
+  const auto chart = report_charts(rows)[0];
+  const auto figures = gap_figures(rows);
+  for (const Series& drawn : figures[0].figure.panels[0].series) {
+    const auto found = std::find_if(chart.series.begin(), chart.series.end(),
+                                    [&](const ChartSeries& one) { return one.label == drawn.label; });
+    ASSERT_NE(found, chart.series.end()) << drawn.label;
+    EXPECT_EQ(found->style, drawn.style) << drawn.label;
+  }
+}
+
+TEST(ReportCharts, NumbersInTheNameOfMadeInputsAreVariables) {
+  std::vector<ResultRow> rows;
+  for (const std::string norm : {"1", "2"})
+    for (const std::string cosine : {"-1", "0", "0.5"})
+      for (const std::string estimator : {"rfa", "performer"})
+        rows.push_back(row("pair:norm=" + norm + ",cosine=" + cosine, estimator, 4, "kernel_variance", 1));
+  const auto charts = report_charts(rows);
+  ASSERT_THAT(charts, SizeIs(1));
+  EXPECT_EQ(charts[0].title, "pair");
+  EXPECT_THAT(names(charts[0].variables), ElementsAre("cosine", "norm"));  // the one of most values on x
+  EXPECT_THAT(charts[0].points[2].at, ElementsAre(0, 1));
+  for (const std::string head : {"pair:norm=x", "pair:norm=1,", "synthetic:gaussian,dim=4", "a=1", ":"})
+    EXPECT_EQ(report_charts({row(head, "rfa", 4, "mse", 1)})[0].title, head);
+}
+
+TEST(ReportCharts, LengthGoesOnTheAxisWhereItVaries) {
+  auto rows = head_rows("head");
+  const auto more = head_rows("head");
+  for (ResultRow one : more) {
+    one.length = 14;
+    rows.push_back(one);
+  }
+  EXPECT_THAT(names(report_charts(rows)[0].variables), ElementsAre("length", "draws", "dimension"));
+}
+
+TEST(ReportCharts, ANumericKeyThatAllEstimatorsHaveIsAVariable) {
+  std::vector<ResultRow> rows;
+  for (const std::string radius : {"1", "4"})
+    for (const std::string degree : {"0", "1", "2"}) {
+      rows.push_back(
+          row("exp:radius=" + radius, "elementwise:accumulate=float,degree=" + degree, 0, "taylor_error", 1));
+      rows.back().dimension = std::stoi(degree) + 1;
+    }
+  const auto chart = report_charts(rows)[0];
+  EXPECT_THAT(names(chart.variables), ElementsAre("degree"));  // the radius tells the curves apart
+  EXPECT_THAT(labels(chart), ElementsAre("radius = 1", "radius = 4"));
+  rows.push_back(row("exp:radius=1", "performer", 0, "taylor_error", 1));  // has no degree
+  EXPECT_THAT(labels(report_charts(rows)[0]), Not(Contains("elementwise:accumulate=float")));
+}
+
+TEST(ReportCharts, OfOneCountAreATableOnly) {
+  auto rows = head_rows("head");
+  std::erase_if(rows, [](const ResultRow& one) { return one.draws != 16; });
+  const auto charts = report_charts(rows);
+  EXPECT_THAT(charts[0].variables, IsEmpty());
+  ReportSource one_count;
+  one_count.rows = rows;
+  EXPECT_THAT(report_html(one_count), Not(HasSubstr("data-chart=\"0\"")));
+  EXPECT_THAT(report_charts({}), IsEmpty());
+}
+
+TEST(ReportCharts, AsJsonKeepNumbersAndLetNoNameOut) {
+  auto rows = head_rows(kHostile);
+  rows[0].value = kInfinity;
+  rows[1].value = kNaN;
+  rows[2].value = 0.1;
+  const std::string text = charts_as_json(report_charts(rows));
+  EXPECT_EQ(text.find('<'), std::string::npos);
+  const auto json = nlohmann::json::parse(text);
+  EXPECT_EQ(json[0]["title"],
+            "</script><b onclick='x'>\"&\\ \xef\xbf\xbd<!--");  // what is no UTF-8 is replaced
+  EXPECT_EQ(json[0]["points"][0][2], "inf");
+  EXPECT_TRUE(json[0]["points"][1][2].is_null());
+  EXPECT_EQ(json[0]["points"][2][2], 0.1);
+  EXPECT_TRUE(json[0]["points"][0][7].is_null()) << "a baseline has no place on the axis";
+}
+
+TEST(ReportTable, ShowsValuesWithErrorsAndWhatNotToTrust) {
+  EXPECT_EQ(value_with_error(0.123456, 0.00345), "0.1235 ± 0.0034");
+  EXPECT_EQ(value_with_error(2, kNaN), "2");
+  EXPECT_EQ(value_with_error(2, 0), "2");
+  EXPECT_EQ(value_with_error(kNaN, 1), "–");
+  EXPECT_EQ(value_with_error(kInfinity, kNaN), "inf");
+  const std::string table = results_table(report_charts(head_rows("head"))[0]);
+  EXPECT_EQ(count(table, "<tr>"), 1 + 2 + 2 * 4U);
+  EXPECT_EQ(count(table, "no-moment"), 4U);  // the mean squares of rfa
+  EXPECT_THAT(table, HasSubstr("<th scope=\"row\">performer</th><td>16</td><td>0.5</td><td>0.25</td>"));
+  EXPECT_THAT(table, HasSubstr("<th scope=\"col\">random directions m</th>"));
+}
+
+TEST(ReportTable, OfManyLinesIsCutAndSaysSo) {
+  const auto chart = report_charts(head_rows("head"))[0];
+  const std::string largest = results_table(chart, 5);
+  EXPECT_THAT(largest, HasSubstr("at the largest m only"));
+  EXPECT_EQ(count(largest, "<tr>"), 1 + 2 + 2U);
+  const std::string cut = results_table(chart, 3);
+  EXPECT_THAT(cut, HasSubstr("1 more lines are in results.csv"));
+  EXPECT_EQ(count(cut, "<tr>"), 1 + 3U);
+}
+
+ReportSource source(const std::string& name) {
+  ReportSource all;
+  all.rows = head_rows(name);
+  all.provenance = {{"flags", name}};
+  all.verdicts = {{name, name, name, name, "PROVEN", "REFUTED", name}};
+  all.estimators = {{"performer", name, name}};
+  all.metrics = {{"mse", name, ""}};
+  all.pictures = {{name, name, "<svg id='" + name + "'/>"}};
+  return all;
+}
+
+TEST(Report, IsOnePageWithEverything) {
+  const std::string html = report_html(source("head"));
+  for (const std::string part :
+       {"<!DOCTYPE html>", "<html lang=\"en\">", "<title>attngap gap-vs-features: 4 estimators",
+        "id=\"results\"", "id=\"pictures\"", "id=\"verdicts\"", "id=\"definitions\"", "id=\"provenance\"",
+        "PROVEN", "expected REFUTED", "<math display", "prefers-color-scheme: dark", "alt=\"head\"",
+        "src=\"data:image/svg+xml,%3Csvg id=%27head%27/%3E\"", "default-src 'none'"})
+    EXPECT_THAT(html, HasSubstr(part));
+  EXPECT_EQ(html, report_html(source("head"))) << "the same source gives the same bytes";
+}
+
+TEST(Report, ShowsHostileNamesAsTheyAre) {
+  const std::string tame = report_html(source("head"));
+  const std::string html = report_html(source(kHostile));
+  for (const std::string part : {"<script", "</script", "<!--", "<b ", "<svg"})
+    EXPECT_EQ(count(html, part), count(tame, part)) << part;
+  EXPECT_THAT(html, HasSubstr("&lt;/script&gt;&lt;b onclick=&#39;x&#39;&gt;&quot;&amp;\\"));
+}
+
+TEST(Report, AsksForNothingElsewhere) {
+  const std::string html = report_html(source("head"));
+  for (const std::string part : {"src=\"http", "href=\"http", "src=\"//", "href=\"//", "@import"})
+    EXPECT_EQ(count(html, part), 0U) << part;
+  EXPECT_EQ(count(html, "src=\"data:image/svg+xml,"), 1U);
+}
+
+TEST(Report, WithoutTheLibraryShowsPicturesFirstAndHasNoScript) {
+  ReportSource plain = source("head");
+  plain.interactive = false;
+  const std::string html = report_html(plain);
+  EXPECT_THAT(html, Not(HasSubstr("<script")));
+  EXPECT_LT(html.find("id=\"pictures\""), html.find("id=\"results\""));
+  EXPECT_THAT(html, HasSubstr("<th scope=\"row\">performer</th>"));
+}
+
+TEST(Report, NothingInItEndsAScriptEarly) {
+  for (const std::string_view asset : {charting_library(), report_script()}) {
+    EXPECT_EQ(asset.find("</script"), std::string_view::npos);
+    EXPECT_EQ(asset.find("<!--"), std::string_view::npos);
+  }
+  EXPECT_THAT(std::string(report_style()), Not(HasSubstr("</style")));
+  EXPECT_THAT(std::string(report_style()), HasSubstr(".plot"));
+}
+
+}  // namespace
+}  // namespace attngap
