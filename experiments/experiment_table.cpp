@@ -2,6 +2,7 @@
 
 #include "estimators/names.hpp"
 #include "experiments/control_variates_run.hpp"
+#include "experiments/distributions_run.hpp"
 #include "experiments/gap_length_run.hpp"
 #include "experiments/gap_run.hpp"
 #include "experiments/kernel_variance_run.hpp"
@@ -26,6 +27,9 @@ constexpr std::array kExperiments{
     NamedExperiment{"control-variates",
                     "bias, variance and MSE of every coefficient policy: from RFA over EVA to softmax", "16",
                     &control_variates_cells, Workload::heads, true},
+    NamedExperiment{"distributions",
+                    "how errors and denominators are distributed over draws: tails, and the negative part",
+                    "64", &distributions_cells},
     NamedExperiment{"kernel-variance",
                     "bias and variance of kernel estimates against norm, angle, d and m, over closed forms",
                     "1", &kernel_variance_cells, Workload::pairs},

@@ -9,8 +9,10 @@
 #include "experiments/npz.hpp"
 #include "experiments/verb.hpp"
 #include "experiments/verb_options.hpp"
+#include "plots/decomposition_figure.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <optional>
 #include <string>
@@ -73,6 +75,37 @@ Vector groups_as_numbers(const std::vector<Index>& groups) {
   return numbers;
 }
 
+std::vector<double> numbers_of(const Vector& vector) {
+  return {vector.data(), vector.data() + vector.size()};
+}
+
+std::vector<std::vector<double>> rows_of(const Matrix& matrix) {
+  std::vector<std::vector<double>> rows;
+  for (const auto& row : matrix.rowwise()) rows.emplace_back(row.begin(), row.end());
+  return rows;
+}
+
+// The pictures of one query's terms, and what to say of them.
+std::vector<std::string> draw_terms(const Decomposition& parts, const std::string& name_of_files,
+                                    const std::string& title, const std::filesystem::path& directory,
+                                    const std::vector<std::string>& formats) {
+  const Vector total = parts.estimate - parts.exact;
+  const double square = total.squaredNorm();
+  const Vector share =
+      square > 0 ? Vector(parts.error * total / square) : Vector(Vector::Zero(parts.h.size()));
+  const double norm = parts.exact.norm();
+  const auto [name, figure] = decomposition_figure(
+      {name_of_files, title,
+       norm > 0 ? fmt::format("‖estimate − exact‖ / ‖exact‖ = {:.3g}", std::sqrt(square) / norm) : "",
+       numbers_of(parts.pi), numbers_of(parts.h), numbers_of(share), rows_of(parts.term),
+       rows_of(parts.error)});
+  const auto written = write_figure(figure, directory, name, formats);
+  std::vector<std::string> said;
+  for (const auto& path : written.paths) said.push_back(path.string());
+  if (!written.message.empty()) said.push_back(written.message);
+  return said;
+}
+
 NumberArray array_of(const Matrix& matrix) {
   return {{static_cast<std::size_t>(matrix.rows()), static_cast<std::size_t>(matrix.cols())},
           {matrix.data(), matrix.data() + matrix.size()}};
@@ -121,7 +154,8 @@ int verb_decompose(const std::vector<std::string>& arguments) {
   options.add("groups", "8", "contiguous groups of coefficient group");
   options.add("replicate", "0", "which independent draw");
   options.add("out", "", "a .npz to write");
-  options.add_shared({"data", "force", "features", "seed", "quiet"});
+  options.add("figures", "", "a directory to draw the terms in, with their data");
+  options.add_shared({"data", "force", "features", "seed", "formats", "quiet"});
   if (!options.parse(arguments)) return kDone;
   require(options.list("data").size() == 1, "--data: give one head, not {}", options.list("data").size());
   require(options.given("estimator"), "--estimator is missing; `attngap list estimators` shows them");
@@ -160,6 +194,13 @@ int verb_decompose(const std::vector<std::string>& arguments) {
       arrays["jackknife_error"] = array_of(Vector(jackknife.col(1)));
     }
     write_npz(options.text("out"), arrays);
+  }
+  if (options.given("figures")) {
+    const auto said = draw_terms(parts, fmt::format("{}_query{}", dataset.name, query),
+                                 fmt::format("{}: query {}, {}, m = {}, coefficient {}", dataset.name, query,
+                                             estimator->spec().text(), draws, policy),
+                                 options.text("figures"), options.formats());
+    if (!options.flag("quiet")) fmt::print(stderr, "{}\n", fmt::join(said, "\n"));
   }
   if (!options.flag("quiet")) print_csv(parts);  // after the file: one that fails leaves no half of an answer
   const Vector direct = policy == "own" ? own_estimate(question)

@@ -1,4 +1,5 @@
 #include "analysis/claims.hpp"
+#include "analysis/distribution_statistics.hpp"
 #include "analysis/gap_statistics.hpp"
 #include "analysis/kernel_statistics.hpp"
 #include "analysis/truncation_effect.hpp"
@@ -73,7 +74,8 @@ std::vector<Listed> list_experiments() {
 
 std::vector<Listed> list_metrics() {
   std::vector<Listed> listed;
-  for (const auto& rows : {gap_metric_names(), kernel_metric_names(), truncation_metric_names()})
+  for (const auto& rows :
+       {gap_metric_names(), kernel_metric_names(), truncation_metric_names(), distribution_metric_names()})
     for (const auto& row : rows) listed.push_back({std::string(row.name), std::string(row.meaning), "", {}});
   return listed;
 }

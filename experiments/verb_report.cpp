@@ -1,3 +1,4 @@
+#include "analysis/distribution_statistics.hpp"
 #include "analysis/gap_statistics.hpp"
 #include "analysis/kernel_statistics.hpp"
 #include "analysis/truncation_effect.hpp"
@@ -91,9 +92,10 @@ std::vector<ReportDefinition> estimators_of(const std::vector<ResultRow>& rows) 
 
 std::vector<ReportDefinition> metrics_of(const std::vector<ResultRow>& rows) {
   std::set<std::string> names;
-  for (const ResultRow& row : rows) names.insert(row.metric);
+  for (const ResultRow& row : rows) names.insert(row.metric.substr(0, row.metric.find(':')));
   std::vector<ReportDefinition> found;
-  for (const auto& table : {gap_metric_names(), kernel_metric_names(), truncation_metric_names()})
+  for (const auto& table :
+       {gap_metric_names(), kernel_metric_names(), truncation_metric_names(), distribution_metric_names()})
     for (const NamedMetric& one : table)
       if (names.contains(std::string(one.name)))
         found.push_back({std::string(one.name), std::string(one.meaning), ""});

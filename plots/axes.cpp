@@ -69,6 +69,11 @@ Range x_range(const Panel& panel) {
   }
   for (const double x : panel.x_ticks) extent.show(x);
   if (extent.empty()) return {1, 10};
+  if (panel.asinh_x > 0) {
+    const auto on_axis = [&](double x) { return std::asinh(x / panel.asinh_x); };
+    const Range range = widened({on_axis(extent.low), on_axis(extent.high)}, false, 0, 0.045);
+    return {panel.asinh_x * std::sinh(range.low), panel.asinh_x * std::sinh(range.high)};
+  }
   return widened({extent.low, extent.high}, panel.log_x, 0.6, 0.045);
 }
 

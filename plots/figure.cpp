@@ -78,18 +78,24 @@ const std::vector<std::string>& known_formats() {
 }
 
 std::string figure_csv(const Figure& figure) {
-  std::string csv = "panel,series,x,y,low,high\n";
+  const bool heat = std::any_of(figure.panels.begin(), figure.panels.end(), [](const Panel& panel) {
+    return std::any_of(panel.series.begin(), panel.series.end(),
+                       [](const Series& series) { return series.look == Look::heat; });
+  });
+  std::string csv = heat ? "panel,series,x,y,low,high,value\n" : "panel,series,x,y,low,high\n";
   for (const auto& panel : figure.panels) {
     const std::string name = csv_field(panel.name);
     for (const auto& series : panel.series) {
       const std::string label = csv_field(series.label + (series.look == Look::line ? ", closed form" : ""));
       for (std::size_t i = 0; i < series.x.size(); ++i) {
-        csv += fmt::format("{},{},{},{},{},{}\n", name, label, series.x[i], at(series.y, i),
-                           at(series.low, i), at(series.high, i));
+        csv += fmt::format("{},{},{},{},{},{}", name, label, series.x[i], at(series.y, i), at(series.low, i),
+                           at(series.high, i));
+        csv += heat ? fmt::format(",{}\n", at(series.value, i)) : "\n";
       }
     }
     for (const auto& baseline : panel.baselines) {
-      csv += fmt::format("{},{},nan,{},nan,nan\n", name, csv_field(baseline.label), baseline.y);
+      csv += fmt::format("{},{},nan,{},nan,nan{}\n", name, csv_field(baseline.label), baseline.y,
+                         heat ? ",nan" : "");
     }
   }
   return csv;

@@ -20,6 +20,8 @@ enum class Look {
   line,    ///< a line alone: what is known in closed form
   points,  ///< points with bars from `low` to `high`: what was measured
   dashes,  ///< a thin dashed line without marks, not in the legend: what theory predicts of a curve
+  trace,   ///< a line without marks, in a band: many measured points, or a density over its base line
+  heat,    ///< cells of the panel's tile size coloured by `value`, on a full grid
   tiles    ///< rectangles of the panel's tile size centred on the points: a region of a map
 };
 
@@ -33,6 +35,7 @@ struct Series {
   std::vector<double> high;  ///< upper edge of the band
   std::size_t style = 0;     ///< colour, dash and point shape; give a series the same one in every figure
   Look look = Look::curve;
+  std::vector<double> value = {};  ///< of Look::heat: what the colour says
 };
 
 /// A horizontal line: what something that needs no x achieves.
@@ -61,7 +64,11 @@ struct Panel {
   std::string note;              ///< printed above the axes, e.g. which series are absent and why
   std::vector<double> x_ticks;   ///< the x that were used; empty: every x of the series
   std::optional<Range> y_range;  ///< none: as the data need
-  double tile_width = 0;         ///< of Look::tiles, in units of x
+  double asinh_x = 0;      ///< above 0: x is drawn as asinh(x/this), linear within it, logarithmic beyond
+  bool y_numbers = true;   ///< whether the y axis has numbers
+  double heat_limit = 1;   ///< of Look::heat: the colours run from −this to this
+  std::string heat_title;  ///< what they say
+  double tile_width = 0;   ///< of Look::tiles and Look::heat, in units of x
   double tile_height = 0;
 };
 
@@ -71,6 +78,7 @@ struct Figure {
   std::string subtitle;
   std::vector<Panel> panels;
   std::size_t columns = 0;  ///< panels side by side; 0: all of them
+  double panel_height = 0;  ///< of the axes, in points; 0: as usual
   /// Many panels of the same axes: titles and tick labels only at the rim, baselines in the legend. Such
   /// panels should have one `y_range`.
   bool small_multiples = false;
@@ -85,8 +93,9 @@ struct WrittenFigure {
 /// The image formats `write_figure` knows.
 const std::vector<std::string>& known_formats();
 
-/// The tidy data of a figure, `panel,series,x,y,low,high`, numbers with all their digits. Baselines are rows
-/// without x; the series of a line has ", closed form" after its label.
+/// The tidy data of a figure, `panel,series,x,y,low,high`, numbers with all their digits; with a heat map a
+/// column `value` more. Baselines are rows without x; the series of a line has ", closed form" after its
+/// label.
 std::string figure_csv(const Figure& figure);
 
 /// Writes `directory`/NAME.csv (the data), NAME.gp (a gnuplot script that needs only NAME.csv beside it) and

@@ -2,6 +2,7 @@
 
 #include "experiments/result_row.hpp"
 #include "plots/control_variates_figure.hpp"
+#include "plots/distribution_figures.hpp"
 #include "plots/gap_figure.hpp"
 #include "plots/kernel_figures.hpp"
 #include "plots/length_figures.hpp"
@@ -40,6 +41,12 @@ inline constexpr std::array kFigures{
     FigureKind{"control_variates_DATA",
                "one head: median relative error of every coefficient policy against m, a panel an estimator",
                "control-variates", &control_variates_figures},
+    FigureKind{"errors_DATA",
+               "one head: densities of the relative errors of all draws, and how their tails fall",
+               "distributions", &error_distribution_figures},
+    FigureKind{"denominators_DATA",
+               "one head: where denominators lie relative to their expectation, the negative part marked",
+               "distributions", &denominator_figures},
     FigureKind{"kernel_variance_dimD",
                "one dimension: relative variance of kernel estimates against the cosine, a panel a norm",
                "kernel-variance", &kernel_variance_figures},

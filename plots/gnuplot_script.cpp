@@ -113,6 +113,7 @@ class PanelScript {
     guides();
     curves();
     say(script_, "unset label; unset arrow");
+    if (panel_.asinh_x > 0) say(script_, "unset nonlinear x");
     return script_;
   }
 
@@ -129,13 +130,18 @@ class PanelScript {
                              box_.bottom / layout_.height, (box_.bottom + box_.height) / layout_.height));
     say(script_, fmt::format("set {} x; set {} y", panel_.log_x ? "logscale" : "nologscale",
                              panel_.log_y ? "logscale" : "nologscale"));
+    if (panel_.asinh_x > 0)
+      say(script_,
+          fmt::format("set nonlinear x via asinh(x/{0:.6g}) inverse {0:.6g}*sinh(x)", panel_.asinh_x));
     say(script_, fmt::format("bottom = {:.6g}; top = {:.6g}; lowest = {}", y_.low, y_.high,
                              panel_.log_y ? "0" : "-1e300"));
     say(script_, fmt::format("set xrange [{:.6g}:{:.6g}]; set yrange [bottom:top]", x_.low, x_.high));
     auto across = x_ticks(panel_, std::max<std::size_t>(2, static_cast<std::size_t>(box_.width / 26)));
     if (!at_bottom()) blank(across);
     say(script_, "set xtics nomirror " + tick_list(across));
-    if (panel_.log_y) {
+    if (!panel_.y_numbers) {
+      say(script_, "unset ytics");
+    } else if (panel_.log_y) {
       auto up = log_ticks(y_);
       if (!at_left()) blank(up);
       say(script_, "set ytics nomirror " + tick_list(up));
@@ -218,7 +224,9 @@ class PanelScript {
       const std::string rows = fmt::format("data skip 1 every ::{}::{}", row_, row_ + series.x.size() - 1);
       row_ += series.x.size();
       if (shown == 0) continue;
-      if (series.look == Look::tiles) {
+      if (series.look == Look::heat) {
+        heat(rows, under);
+      } else if (series.look == Look::tiles) {
         tiles(rows, series, under, over);
       } else {
         curve(rows, series, shown, under, over);
@@ -251,10 +259,23 @@ class PanelScript {
       }
     }
     if (series.look == Look::points && !series.low.empty()) return;  // the bars have their points
-    const char* how = series.look == Look::curve  ? "linespoints"
-                      : series.look == Look::line ? "lines"
-                                                  : "points";
+    const char* how = series.look == Look::curve                                ? "linespoints"
+                      : series.look == Look::line || series.look == Look::trace ? "lines"
+                                                                                : "points";
     over.push_back(fmt::format("{} using 3:4 with {} linestyle {} notitle", rows, how, series.style + 1));
+  }
+
+  // Two colours that anyone can tell apart, white between them, and the bar that says what they mean.
+  void heat(const std::string& rows, std::vector<std::string>& under) {
+    say(script_, fmt::format("set palette defined (-1 '{}', 0 '#ffffff', 1 '{}')", kColours[0], kColours[1]));
+    const double limit = panel_.heat_limit;
+    say(script_, fmt::format("set cbrange [{:.6g}:{:.6g}]", -limit, limit));
+    say(script_, fmt::format("set cbtics scale 0.5 ('−{0:.3g}' {1:.6g}, '0' 0, '{0:.3g}' {2:.6g})", limit,
+                             -limit, limit));
+    say(script_, fmt::format("set colorbox user origin screen {:.5f},{:.5f} size screen {:.5f},{:.5f}",
+                             (box_.left + box_.width + 6) / layout_.width, box_.bottom / layout_.height,
+                             8 / layout_.width, box_.height / layout_.height));
+    under.push_back(fmt::format("{} using 3:4:7 with image notitle", rows));
   }
 
   // In black and white the shapes, on every fourth tile each way, tell regions apart.
@@ -330,7 +351,7 @@ std::string legend(const Figure& figure, const Layout& layout) {
                     entry.baseline ? fmt::format("linecolor rgb grey linewidth 1 dashtype {}",
                                                  kBaselineDashes[entry.style % kBaselineDashes.size()])
                                    : fmt::format("linestyle {}", entry.style + 1)));
-    if (entry.baseline) continue;
+    if (!entry.marked) continue;
     // White under the mark, or the dash would be seen through an open one.
     samples.push_back(fmt::format(
         "$sample every ::1::1 {}:({}) with circles fillcolor rgb '#ffffff' fillstyle solid noborder "
@@ -349,13 +370,15 @@ std::string legend(const Figure& figure, const Layout& layout) {
   return script;
 }
 
-std::string style_lines(const Layout& layout, bool small) {
+std::string style_lines(const Figure& figure, const Layout& layout) {
   std::set<std::size_t> styles;
+  for (const auto& panel : figure.panels)
+    for (const auto& series : panel.series) styles.insert(series.style);
   for (const auto& entry : layout.legend) {
     if (!entry.baseline) styles.insert(entry.style);
   }
   std::string script;
-  for (const std::size_t style : styles) script += style_line(style, small);
+  for (const std::size_t style : styles) script += style_line(style, figure.small_multiples);
   return script;
 }
 
@@ -384,7 +407,7 @@ std::string gnuplot_script(const Figure& figure, const std::string& name,
       "0.3\ntile_fill = 0.45\n",
       1.2 * layout.font, kGrey);
   script += "edge(v) = v <= lowest ? bottom : v > 1e300 ? top : v\n$sample << EOD\n0\n1\n2\nEOD\n";
-  script += style_lines(layout, figure.small_multiples);
+  script += style_lines(figure, layout);
   script += "set border 3 linewidth 0.6\nset tics scale 0.6,0.3\n";
   script += "unset key\n\ndo for [format in formats] {\n";
   script += terminals(layout, name, formats);

@@ -14,6 +14,7 @@ constexpr double kLine = 11;        // from one line of text to the next
 constexpr double kTickLabels = 36;  // left of the axes
 constexpr double kSample = 30;      // of a legend entry
 constexpr double kRim = 8;          // of the page
+constexpr double kColourBar = 58;   // of a heat map, with its numbers and title
 constexpr double kLegendGap = 14;   // between its columns
 constexpr std::size_t kLegendColumns = 6;
 
@@ -22,9 +23,18 @@ bool any_title(const Figure& figure) {
                      [](const Panel& p) { return !p.title.empty(); });
 }
 
+bool has_heat_map(const Figure& figure) {
+  return std::any_of(figure.panels.begin(), figure.panels.end(), [](const Panel& panel) {
+    return std::any_of(panel.series.begin(), panel.series.end(),
+                       [](const Series& series) { return series.look == Look::heat; });
+  });
+}
+
 // Directly labelled baselines need room right of the axes.
 double right_of_axes(const Panel& panel, const Figure& figure, double font) {
   if (figure.small_multiples) return 2 * kRim;  // the last tick label of one panel and the first of the next
+  // Panels without a heat map as well: their keys stand below one another.
+  if (has_heat_map(figure)) return kColourBar;
   // Half of the last tick label lies beyond the axes, which end a little after the last tick.
   const double last =
       panel.x_ticks.empty() ? 0 : *std::max_element(panel.x_ticks.begin(), panel.x_ticks.end());
@@ -35,22 +45,27 @@ double right_of_axes(const Panel& panel, const Figure& figure, double font) {
 
 std::vector<LegendEntry> legend_entries(const Figure& figure) {
   std::vector<LegendEntry> entries;
-  const auto add = [&](const std::string& label, std::size_t style, bool baseline) {
-    const bool known = std::any_of(entries.begin(), entries.end(), [&](const LegendEntry& e) {
+  const auto add = [&](const std::string& label, std::size_t style, bool baseline, bool marked) {
+    const auto known = std::find_if(entries.begin(), entries.end(), [&](const LegendEntry& e) {
       return e.label == label && e.baseline == baseline;
     });
-    if (!known) entries.push_back({label, style, baseline, 0, 0});
+    if (known == entries.end()) {
+      entries.push_back({label, style, baseline, marked, 0, 0});
+    } else {
+      known->marked = known->marked || marked;
+    }
   };
   for (const auto& panel : figure.panels) {
     for (const auto& series : panel.series) {
-      if (series.look != Look::dashes) add(series.label, series.style, false);
+      if (series.look != Look::dashes && series.look != Look::heat)
+        add(series.label, series.style, false, series.look != Look::trace);
     }
   }
   std::stable_sort(entries.begin(), entries.end(),
                    [](const auto& a, const auto& b) { return a.style < b.style; });
   if (!figure.small_multiples) return entries;
   for (const auto& panel : figure.panels) {
-    for (std::size_t b = 0; b < panel.baselines.size(); ++b) add(panel.baselines[b].label, b, true);
+    for (std::size_t b = 0; b < panel.baselines.size(); ++b) add(panel.baselines[b].label, b, true, false);
   }
   return entries;
 }
@@ -103,6 +118,7 @@ double column_width(const Layout& layout, const Figure& figure) {
 }
 
 double panel_height(const Layout& layout, const Figure& figure) {
+  if (figure.panel_height > 0) return figure.panel_height;
   return figure.small_multiples ? std::clamp(0.7 * column_width(layout, figure), 95.0, 160.0) : 195;
 }
 

@@ -20,7 +20,8 @@ struct LegendEntry {
   std::string label;
   std::size_t style = 0;
   bool baseline = false;
-  double x = 0;  ///< where its sample starts, in points
+  bool marked = true;  ///< whether its points are
+  double x = 0;        ///< where its sample starts, in points
   double y = 0;
 };
 

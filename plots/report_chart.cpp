@@ -88,7 +88,8 @@ std::string title_of(const std::string& variable) {
                                                          {"norm", "norm |x| = |y|"},
                                                          {"cosine", "cosine of the angle"},
                                                          {"radius", "radius R"},
-                                                         {"degree", "degree of the polynomial"}};
+                                                         {"degree", "degree of the polynomial"},
+                                                         {"x", "level x"}};
   const auto found = titles.find(variable);
   return found == titles.end() ? variable : found->second;
 }
@@ -105,7 +106,10 @@ std::size_t place(std::vector<Value>& list, const Value& value) {
 class ChartRows {
  public:
   void add(const ResultRow& row, Keys keys) {
+    const auto [metric, levels] = split_name(row.metric);  // relative_error_above:x=0.1
+    keys.insert(keys.end(), levels.begin(), levels.end());
     rows_.push_back(&row);
+    metrics_.push_back(metric);
     drawn_ = drawn_ || row.draws > 0;
     for (const auto& [name, value] : keys) place(names_, name);
     const Keys own = numbers_of(row.estimator);
@@ -166,24 +170,29 @@ class ChartRows {
   bool baseline(const ResultRow& row) const { return drawn_ && row.draws == 0; }
   const std::vector<const ResultRow*>& rows() const { return rows_; }
 
+  // The name of a row's metric without the numbers in it.
+  const std::string& metric(std::size_t i) const { return metrics_[i]; }
+  const std::vector<std::string>& metrics() const { return metrics_; }
+
   std::size_t distinct(const std::string& name, const std::string& metric) const {
     std::set<double> values;
     for (std::size_t i = 0; i < rows_.size(); ++i)
-      if (metric.empty() || rows_[i]->metric == metric)
+      if (metric.empty() || metrics_[i] == metric)
         if (const double value = at(i, name); !std::isnan(value)) values.insert(value);
     return values.size();
   }
 
  private:
   std::vector<const ResultRow*> rows_;
+  std::vector<std::string> metrics_;
   std::vector<Keys> keys_;
   std::vector<std::string> names_{kDraws, "length", "head_dim"};
   bool drawn_ = false;
 };
 
-std::vector<std::string> metrics_of(const std::vector<const ResultRow*>& rows) {
+std::vector<std::string> metrics_of(const std::vector<std::string>& of_rows) {
   std::vector<std::string> metrics;
-  for (const auto* row : rows) place(metrics, row->metric);
+  for (const std::string& metric : of_rows) place(metrics, metric);
   std::stable_sort(metrics.begin(), metrics.end(), [](const auto& a, const auto& b) {
     const auto rank = [](const auto& name) { return std::find(kFirst.begin(), kFirst.end(), name); };
     return rank(a) < rank(b);
@@ -211,9 +220,14 @@ void add_points(ReportChart& chart, const ChartRows& rows, const std::vector<std
     if (by) label = fmt::format("{} = {}", *by, rows.at(i, *by));
     const std::size_t series = place(labels, label);
     if (series == chart.series.size()) chart.series.push_back({label, 0, rows.baseline(row)});
-    ChartPoint point{
-        series,    place(chart.metrics, row.metric), {}, row.value, row.std_error, row.ci_low, row.ci_high,
-        row.status};
+    ChartPoint point{series,
+                     place(chart.metrics, rows.metric(i)),
+                     {},
+                     row.value,
+                     row.std_error,
+                     row.ci_low,
+                     row.ci_high,
+                     row.status};
     for (const ChartVariable& variable : chart.variables) point.at.push_back(rows.at(i, variable.name));
     chart.points.push_back(std::move(point));
   }
@@ -243,7 +257,7 @@ ReportChart chart_of(const std::string& family, const ChartRows& rows, bool seve
   chart.experiment = rows.rows().front()->experiment;
   chart.title = family;
   chart.note = note_of(rows.rows());
-  chart.metrics = metrics_of(rows.rows());
+  chart.metrics = metrics_of(rows.metrics());
   std::vector<std::string> curves;
   const auto own = rows.estimator_variables();
   for (const auto* row : rows.rows()) {
