@@ -190,9 +190,12 @@
         if (!finite(p[VALUE])) why = p[STATUS] === "ok" ? "not finite" : p[STATUS];
         else if (p[STATUS] !== "ok" && !this.doubtful) why = p[STATUS];
         else if (logarithmic && p[VALUE] <= 0) why = "not above 0";
-        if (why) absent.set(why, (absent.get(why) ?? new Set()).add(this.chart.series[p[SERIES]].label));
+        if (why) absent.set(why, (absent.get(why) ?? new Set()).add(p[SERIES]));
         return why === "";
       });
+      const some = new Set(drawn.map((p) => p[SERIES]));
+      for (const [why, series] of absent)
+        absent.set(why, [...series].map((i) => this.chart.series[i].label + (some.has(i) ? " (in part)" : "")));
       return {drawn, absent};
     }
 
@@ -213,7 +216,7 @@
     draw(points, logarithmic) {
       const {chart} = this;
       const {drawn, absent} = this.split(points, logarithmic);
-      const notes = [...absent].map(([why, names]) => `not drawn (${why}): ${[...names].join("; ")}`);
+      const notes = [...absent].map(([why, names]) => `not drawn (${why}): ${names.join("; ")}`);
       const predicted = chart.metrics.indexOf("predicted_" + chart.metrics[this.metric]);
       const dashes = predicted < 0 ? [] :
         this.points(predicted).filter((p) => p[STATUS] === "ok" && finite(p[VALUE]) && !this.hidden.has(p[SERIES]) &&
@@ -262,6 +265,7 @@
         .map((r) => ({...r, low: clip(r.low), high: clip(r.high)}));
       const xs = distinct(curves.concat(dashes).map((p) => this.place(p, x)).filter(finite));
       const logX = xs.length > 1 && xs[0] > 0 && xs[xs.length - 1] / xs[0] >= 8;
+      const few = xs.length > 0 && xs.length <= 16;  // then the axis marks what was used
       const domain = chart.series.map((_, i) => String(i));
       const colour = {field: "series", type: "nominal", legend: null,
                       scale: {domain, range: chart.series.map((s) => this.colour(s))}};
@@ -269,8 +273,9 @@
                     scale: {domain, range: chart.series.map((s) => this.dash(s))}};
       const xAxis = {
         field: "x", type: "quantitative", title: x.title,
-        scale: logX ? {type: "log", base: 2, nice: false, padding: 12} : {zero: false, nice: false, padding: 12},
-        axis: {values: xs.length > 0 && xs.length <= 16 ? xs : undefined, labelExpr: "'' + datum.value", grid: false},
+        scale: logX ? {type: "log", base: few ? 2 : 10, nice: false, padding: 12} : {zero: false, nice: false, padding: 12},
+        axis: {values: few ? xs : logX ? logTicks(xs[0], xs[xs.length - 1]) : undefined,
+               labelExpr: "format(datum.value, '.6~g')", grid: false},
       };
       const yAxis = {
         field: "y", type: "quantitative", title: chart.metrics[this.metric],

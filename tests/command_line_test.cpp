@@ -1,6 +1,7 @@
 // The program from outside: what each verb prints and writes when all is well.
 
 #include "analysis/claims.hpp"
+#include "analysis/distribution_statistics.hpp"
 #include "analysis/gap_statistics.hpp"
 #include "analysis/kernel_statistics.hpp"
 #include "analysis/truncation_effect.hpp"
@@ -61,7 +62,7 @@ TEST_F(CommandLine, HelpIsThereForEveryVerbAndForAllOfThem) {
   EXPECT_EQ(output({"-h"}), help);
   EXPECT_EQ(output({"help"}), help);
   for (const std::string verb :
-       {"run", "attention", "decompose", "verify", "data", "plot", "export", "list"}) {
+       {"run", "attention", "decompose", "verify", "data", "plot", "export", "report", "list"}) {
     EXPECT_THAT(help, HasSubstr("\n  " + verb + " "));
     const std::string own = output({verb, "--help"});
     EXPECT_THAT(own, HasSubstr("usage: attngap " + verb));
@@ -85,7 +86,8 @@ TEST_F(CommandLine, EveryFamilyListsTheNamesOfItsTable) {
   for (const auto& row : projections()) tables["projections"].emplace_back(row.name);
   for (const auto& row : maclaurin_kernels()) tables["kernels"].emplace_back(row.name);
   for (const auto& row : experiment_table()) tables["experiments"].emplace_back(row.name);
-  for (const auto& table : {gap_metric_names(), kernel_metric_names(), truncation_metric_names()})
+  for (const auto& table :
+       {gap_metric_names(), kernel_metric_names(), truncation_metric_names(), distribution_metric_names()})
     for (const auto& row : table) tables["metrics"].emplace_back(row.name);
   for (const auto& row : coefficients()) tables["coefficients"].emplace_back(row.name);
   for (const auto& row : claims()) tables["theorems"].emplace_back(row.name);
