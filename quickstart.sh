@@ -35,7 +35,10 @@ if [ "$code" -eq 3 ]; then
 fi
 [ "$code" -eq 0 ] || exit "$code"
 
+build/release/attngap report "$out" --quiet
+
 echo
 echo "Measured and drawn in ${SECONDS} s."
+echo "  report   $PWD/$out/report.html"
 echo "  figures  $PWD/$out/figures"
 echo "  numbers  $PWD/$out/results.csv"

@@ -3,7 +3,9 @@
 #include "gap_run_support.hpp"
 
 #include <cmath>
+#include <cstdlib>
 #include <map>
+#include <sstream>
 
 #include <gmock/gmock.h>
 
@@ -72,6 +74,42 @@ TEST_F(DistributionsRun, GivesTheSameBytesForAnyNumberOfThreads) {
   EXPECT_EQ(measured("three", "distributions", {"--threads", "3"}), one);
   EXPECT_TRUE(std::filesystem::exists(place("one") / "figures" / "errors_gaussian.gp") ||
               !std::filesystem::is_empty(place("one") / "figures"));
+}
+
+TEST_F(DistributionsRun, DrawsWhatDecomposePrints) {
+  const Words words{"decompose",
+                    "--data",
+                    "synthetic:gaussian,dim=4,length=20,value-dim=3,name=some head",
+                    "--estimator",
+                    "rfa",
+                    "--query",
+                    "7",
+                    "--features",
+                    "16",
+                    "--figures",
+                    place("terms").string()};
+  const Finished finished = run_program(words, no_gnuplot());
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(finished.err, ::testing::HasSubstr("decomposition_some_head_query7.gp"));
+  EXPECT_THAT(finished.err, ::testing::HasSubstr("gnuplot is not on the PATH"));
+  // The shares of the error by key, in both.
+  const auto column = [](const std::string& csv, const std::string& begin, std::size_t field) {
+    std::vector<double> numbers;
+    std::istringstream lines(csv);
+    for (std::string line; std::getline(lines, line);) {
+      if (!line.starts_with(begin)) continue;
+      std::istringstream fields(line);
+      std::string text;
+      for (std::size_t i = 0; i <= field; ++i) std::getline(fields, text, ',');
+      numbers.push_back(std::strtod(text.c_str(), nullptr));
+    }
+    return numbers;
+  };
+  const auto drawn = column(read_text(place("terms") / "decomposition_some_head_query7.csv"), "share,", 3);
+  const auto printed = column(finished.out.substr(finished.out.find('\n') + 1), "", 8);
+  ASSERT_EQ(drawn.size(), 20U);
+  ASSERT_EQ(printed.size(), 20U);
+  for (std::size_t key = 0; key < 20; ++key) EXPECT_NEAR(drawn[key], printed[key], 1e-12) << key;
 }
 
 }  // namespace
