@@ -131,13 +131,16 @@ std::string definitions_section(const ReportSource& source) {
   return "<p>q, k: scaled queries and keys; n, l: how many; p: channels of a value; m: random directions; R: "
          "replicates; A: the exact output, the estimator's target.</p>\n" +
          definition_list("Estimators", source.estimators) + definition_list("Metrics", source.metrics) +
-         "<h3>Status</h3>\n<p><code>ok</code>; <code>no-moment</code>: mean and variance do not exist, the "
-         "number "
-         "will not settle and must not be quoted; <code>nonfinite</code>: some output was not a number; "
-         "<code>few-replicates</code>: too few for a standard error; <code>heavy-tail</code>, "
+         "<h3>Status</h3>\n<p><code>ok</code>; <code>no-moment</code>, <code>no-mean</code>: these means do "
+         "not "
+         "exist, the number will not settle and must not be quoted; <code>nonfinite</code>: some output was "
+         "not a "
+         "number; <code>few-replicates</code>: too few for a standard error; <code>heavy-tail</code>, "
          "<code>infinite-variance</code>: a sample variance would lie; <code>not-valid</code>: m is too "
-         "small "
-         "for first-order theory; <code>no-bound</code>: no certificate.</p>\n";
+         "small for "
+         "first-order theory; <code>no-bound</code>: no certificate; <code>scaled</code>: measured on some "
+         "of the "
+         "queries.</p>\n";
 }
 
 std::string provenance_section(const ReportSource& source) {

@@ -8,6 +8,9 @@
   const dark = matchMedia("(prefers-color-scheme: dark)");
   // A point as report_chart.cpp writes it; after these come its places, one a variable.
   const SERIES = 0, METRIC = 1, VALUE = 2, ERROR = 3, LOW = 4, HIGH = 5, STATUS = 6, PLACES = 7;
+  // Numbers that are drawn only when a reader insists; others that are not ok have a mark of their own.
+  const REFUSED = new Set(["no-moment", "no-mean", "nonfinite", "heavy-tail", "infinite-variance", "not-valid",
+                           "no-bound"]);
   // A band that touches zero would stretch a logarithmic axis: it reaches this factor beyond the curves at most.
   const BAND_REACH = 10;
 
@@ -138,7 +141,7 @@
                             (value) => { this.held[variable.name] = Number(value); }));
       }
       parts.push(tick("logarithmic", "log", logarithmic, (on) => { this.logarithmic = on; }));
-      if (points.some((p) => p[STATUS] !== "ok" && finite(p[VALUE])))
+      if (points.some((p) => REFUSED.has(p[STATUS]) && finite(p[VALUE])))
         parts.push(tick("show numbers that are not to be trusted", "doubtful", this.doubtful,
                         (on) => { this.doubtful = on; }));
       this.controls.replaceChildren(...parts);
@@ -188,7 +191,7 @@
         if (this.hidden.has(p[SERIES])) return false;
         let why = "";
         if (!finite(p[VALUE])) why = p[STATUS] === "ok" ? "not finite" : p[STATUS];
-        else if (p[STATUS] !== "ok" && !this.doubtful) why = p[STATUS];
+        else if (REFUSED.has(p[STATUS]) && !this.doubtful) why = p[STATUS];
         else if (logarithmic && p[VALUE] <= 0) why = "not above 0";
         if (why) absent.set(why, (absent.get(why) ?? new Set()).add(p[SERIES]));
         return why === "";

@@ -247,7 +247,7 @@ def main(attngap, chromium, chromedriver, scratch):
              "`${shown(1.01 * p[VALUE])} ± ${shown(p[ERROR], 2)}`"),
             ("switches curves off and on", check_toggles, {}, "if (this.hidden.has(p[SERIES])) return false;", ""),
             ("switches the scale", check_scale, {}, "{ this.logarithmic = on; }", "{}"),
-            ("shows other metrics", check_choices, {}, 'p[STATUS] !== "ok" && !this.doubtful', "false"),
+            ("shows other metrics", check_choices, {}, 'REFUSED.has(p[STATUS]) && !this.doubtful', "false"),
         ]:
             if not charts and check not in (check_loads, check_names_are_text, check_phone, check_dark):
                 continue
