@@ -1,5 +1,6 @@
 #include "analysis/prediction.hpp"
 
+#include "estimators/eva_groups.hpp"
 #include "estimators/haar_pair.hpp"
 #include "estimators/projection.hpp"
 
@@ -283,11 +284,12 @@ class PreparedHead {
 }  // namespace
 
 Matrix RatioPrediction::bias_at(Index draws) const {
-  return offset + (bias + coupling(draws, block) * coupled_bias) / static_cast<double>(draws);
+  return offset + (bias + coupling(draws, block) * coupled_bias) / (per_count * static_cast<double>(draws));
 }
 
 Matrix RatioPrediction::variance_at(Index draws) const {
-  return (variance + coupling(draws, block) * coupled_variance).cwiseMax(0.0) / static_cast<double>(draws);
+  return (variance + coupling(draws, block) * coupled_variance).cwiseMax(0.0) /
+         (per_count * static_cast<double>(draws));
 }
 
 Vector RatioPrediction::ew2_at(Index draws) const {
@@ -297,17 +299,28 @@ Vector RatioPrediction::ew2_at(Index draws) const {
 std::string_view RatioPrediction::condition(Index query, Index draws) const {
   if (std::isinf(ew2(query))) return "infinite-variance";
   if (!has_moments) return "no-moment";
-  return static_cast<double>(draws) >= draws_needed(ew2(query)) ? "ok" : "not-valid";
+  return per_count * static_cast<double>(draws) >= draws_needed(ew2(query)) ? "ok" : "not-valid";
 }
 
 std::string_view RatioPrediction::condition(Index draws) const {
   if (!has_moments) return "no-moment";
-  return static_cast<double>(draws) >= draws_needed(ew2.maxCoeff()) ? "ok" : "not-valid";
+  return per_count * static_cast<double>(draws) >= draws_needed(ew2.maxCoeff()) ? "ok" : "not-valid";
 }
 
 double draws_needed(double ew2) {
   return 10.0 * ew2 * ew2;
 }
+
+namespace {
+
+std::string why_eva_is_unpredictable(const Spec& spec) {
+  const EvaOptions options = eva_options(spec);
+  const bool faithful = !options.released_noise && !options.deterministic && !options.shape.cover_all &&
+                        options.shape.mass == GroupMass::exact;
+  return faithful ? "" : "with the released departures its groups are no ratios of unbiased estimates";
+}
+
+}  // namespace
 
 std::string why_unpredictable(const AttentionEstimator& estimator) {
   const auto* ratio = dynamic_cast<const RatioEstimator*>(&estimator);
@@ -315,8 +328,7 @@ std::string why_unpredictable(const AttentionEstimator& estimator) {
   if (name == "ra")
     return "a draw is a softmax of logits from a mixture of Gaussians: its mean is the target where the "
            "options are faithful, its second moment has no closed form";
-  if (name == "eva")
-    return "each group is answered by a softmax of Gaussian logits, whose moments have no closed form";
+  if (name == "eva") return why_eva_is_unpredictable(estimator.spec());
   if (name == "lara")
     return "its weights are ratios of sums of densities of proposals that change with m: no closed form";
   if (ratio == nullptr) return "only ratios of random features (rfa, performer, rmfa) have closed forms";
@@ -354,13 +366,16 @@ std::vector<Matrix> predicted_covariances(const RatioEstimator& estimator, const
   return covariances;
 }
 
-PredictionsAt::PredictionsAt(const RatioEstimator& estimator, const AttentionProblem& problem,
+PredictionsAt::PredictionsAt(const AttentionEstimator& estimator, const AttentionProblem& problem,
                              const std::vector<Index>& counts) {
-  if (estimator.nested()) {
-    all_.push_back(predict(estimator, problem));
+  const auto* ratio = dynamic_cast<const RatioEstimator*>(&estimator);
+  if (ratio != nullptr && ratio->nested()) {
+    all_.push_back(predict(*ratio, problem));
     return;
   }
-  for (const Index draws : counts) all_.push_back(predict(estimator, problem, draws));
+  for (const Index count : counts)
+    all_.push_back(ratio != nullptr ? predict(*ratio, problem, count)
+                                    : predict_eva(estimator, problem, count));
 }
 
 std::vector<Metric> predicted_metrics(const RatioPrediction& prediction, Index draws) {

@@ -33,6 +33,7 @@ struct RatioPrediction {
   Matrix coupled_bias;       ///< n×p: the same sums of π_m π_m' f_mm' in place of C; zero without blocks
   Matrix coupled_variance;   ///< n×p
   Vector coupled_ew2;        ///< n
+  double per_count = 1.0;    ///< directions of one ratio for each that m counts (`eva` may count groups)
 
   /// The bias against the target and the variance at m directions: n×p.
   Matrix bias_at(Index draws) const;
@@ -62,9 +63,9 @@ struct RatioPrediction {
 double draws_needed(double ew2);
 
 /// Why nothing is predicted of this estimator, as half a sentence; empty for a ratio of random features
-/// (`rfa`, `performer`, `rmfa`) that is left as it is, of independent or orthogonal directions. Arccos
-/// features have no closed form for two keys under one orthogonal block, and a changed denominator or output
-/// is another estimator.
+/// (`rfa`, `performer`, `rmfa`) that is left as it is, of independent or orthogonal directions, and for `eva`
+/// without its released departures. Arccos features have no closed form for two keys under one orthogonal
+/// block, and a changed denominator or output is another estimator.
 std::string why_unpredictable(const AttentionEstimator& estimator);
 
 /// Whether the sums over pairs of keys are matrix products for this estimator: softmax features but the
@@ -84,11 +85,23 @@ RatioPrediction predict(const RatioEstimator& estimator, const AttentionProblem&
 std::vector<Matrix> predicted_covariances(const RatioEstimator& estimator, const AttentionProblem& problem,
                                           Index draws);
 
+/// The same of `eva` at m = `count`, whose groups are ratios of their own: with S draws a group, to order
+/// 1/S,
+///
+///   bias     = −(1/S) Σ_c Σ_{P_c} C_mm' (v_m − A_c)/Π_c
+///   variance =  (1/S) Σ_c Σ_{P_c} C_mm' (v_m − A_c)(v_m' − A_c)
+///
+/// with C of `log_pair_moments` in units of Z², Π_c the group's mass and A_c its own exact output; E[W²] is
+/// that of the hardest group. One draw a group, the default, is far from first-order theory, and the
+/// condition says so. `estimator` must be a predictable eva. Zheng, Yuan, Wang and Kong 2023.
+RatioPrediction predict_eva(const AttentionEstimator& estimator, const AttentionProblem& problem,
+                            Index count);
+
 /// The predictions at several counts m: one for all of them unless the law of a feature depends on m.
 class PredictionsAt {
  public:
   /// `estimator` must be predictable; throws BadInput where it has no draw of a count.
-  PredictionsAt(const RatioEstimator& estimator, const AttentionProblem& problem,
+  PredictionsAt(const AttentionEstimator& estimator, const AttentionProblem& problem,
                 const std::vector<Index>& counts);
 
   /// That of the count at this place in the list.

@@ -125,14 +125,6 @@ struct QueryView {
     return h;
   }
 
-  // C_mm' = E[h_m h_m'] of two keys of a group at one direction w ~ N(μ, I).
-  double pair_moment(std::size_t c, Index m, Index other) const {
-    const Vector& mu = group(c).mean;
-    const Vector sum = 2.0 * q + (rows.K.row(m) + rows.K.row(other)).transpose() - mu;
-    return std::exp(0.5 * sum.squaredNorm() + 0.5 * mu.squaredNorm() - q.squaredNorm() -
-                    rows.key_half_norms(m) - rows.key_half_norms(other) - 2.0 * log_normalizer);
-  }
-
   const PreparedRows<double>& rows;
   const EvaLayout& layout;
   Vector q;
@@ -209,11 +201,12 @@ class Eva final : public AttentionEstimator {
     const Prepared shared(problem, options_, {draws});
     const QueryView view(problem, shared, query);
     Matrix C = view.pi * view.pi.transpose();
-    for (std::size_t c = 0; c < view.part->groups.size(); ++c)
-      for_each_token(view.group(c).tokens, [&](Index m) {
-        for_each_token(view.group(c).tokens,
-                       [&](Index other) { C(m, other) = view.pair_moment(c, m, other); });
-      });
+    for (std::size_t c = 0; c < view.part->groups.size(); ++c) {
+      std::vector<Index> keys;
+      for_each_token(view.group(c).tokens, [&](Index m) { keys.push_back(m); });
+      const Matrix own = log_pair_moments(view.q, view.rows.K(keys, Eigen::all), view.group(c).mean);
+      C(keys, keys) = (own.array() - 2.0 * view.log_normalizer).exp();
+    }
     return regression_coefficient(C, view.pi, problem.V.topRows(view.pi.size()));
   }
 

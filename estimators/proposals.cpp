@@ -74,4 +74,14 @@ Matrix log_proposal_ratios(const Eigen::Ref<const Matrix>& W, const Matrix& mean
   return ratios;
 }
 
+Matrix log_pair_moments(const Vector& q, const Matrix& keys, const Vector& mean) {
+  const Vector along = 2.0 * q - mean;
+  const Vector logits = keys * along;
+  Matrix moments = keys * keys.transpose();
+  moments.colwise() += logits;
+  moments.rowwise() += logits.transpose();
+  moments.array() += 0.5 * along.squaredNorm() + 0.5 * mean.squaredNorm() - q.squaredNorm();
+  return moments;
+}
+
 }  // namespace attngap

@@ -44,4 +44,10 @@ double noise_deviation(bool released, double scale);
 /// ln N(w_r; μ_c, I) − ln N(w_r; 0, I) = w_r·μ_c − |μ_c|²/2, R×C.
 Matrix log_proposal_ratios(const Eigen::Ref<const Matrix>& W, const Matrix& means);
 
+/// ln E[h_m h_m'] of one direction w ~ N(μ, I) for the control variates h_m = N(w; 0, I)/N(w; μ, I) ξ(q, w)
+/// ξ(k_m, w), ξ(x, w) = exp(w·x − |x|²/2), of the rows k_m of `keys`; E h_m = exp(q·k_m). l×l:
+///
+///   |2q − μ|²/2 + |μ|²/2 − |q|² + (2q − μ)·(k_m + k_m') + k_m·k_m'
+Matrix log_pair_moments(const Vector& q, const Matrix& keys, const Vector& mean);
+
 }  // namespace attngap

@@ -76,13 +76,13 @@ class StoredGapCell final : public GapCell {
 
   // First-order theory, where the error is measured against what the theory is about.
   std::vector<std::vector<Metric>> predicted(const AttentionEstimator& estimator) const override {
-    const auto* ratio = dynamic_cast<const RatioEstimator*>(&estimator);
     if (!spec().predictions || !why_unpredictable(estimator).empty()) return {};
     if (target_name(spec(), estimator) != estimator.target_name()) return {};
     if (problem_.keys() > kPredictedKeys) return {};  // before a copy of the head is made to ask more
-    const Index most = predicts_by_products(*ratio, problem_) ? kPredictedKeys : kPredictedKeysOneByOne;
-    if (problem_.keys() > most) return {};
-    const PredictionsAt predictions(*ratio, problem_, spec().features);
+    const auto* ratio = dynamic_cast<const RatioEstimator*>(&estimator);
+    const bool products = ratio == nullptr || predicts_by_products(*ratio, problem_);
+    if (problem_.keys() > (products ? kPredictedKeys : kPredictedKeysOneByOne)) return {};
+    const PredictionsAt predictions(estimator, problem_, spec().features);
     std::vector<std::vector<Metric>> metrics;
     for (std::size_t count = 0; count < spec().features.size(); ++count)
       metrics.push_back(predicted_metrics(predictions.at(count), spec().features[count]));

@@ -122,7 +122,8 @@ void add_head(Table& table, const AttentionEstimator& estimator, Index queries, 
       const auto condition = said.condition(i, draws);
       table.add({i, estimator.spec().text(), draws, bias, variance,
                  (bias * bias + variance) / said.exact.row(i).squaredNorm(), said.ew2(i),
-                 static_cast<double>(draws) / said.ew2_at(draws)(i), condition == "ok", condition, ""});
+                 said.per_count * static_cast<double>(draws) / said.ew2_at(draws)(i), condition == "ok",
+                 condition, ""});
     }
 }
 
@@ -171,7 +172,7 @@ void predict_curves(const VerbOptions& options, const Estimators& estimators) {
       const std::string reason = why_unpredictable(*estimator);
       require(reason.empty(), "--lengths: {}: {}", estimator->spec().text(), reason);
       const auto features = options.features();
-      const PredictionsAt all(dynamic_cast<const RatioEstimator&>(*estimator), problem, features);
+      const PredictionsAt all(*estimator, problem, features);
       for (std::size_t count = 0; count < features.size(); ++count) {
         const Index draws = features[count];
         const auto metrics = predicted_metrics(all.at(count), draws);
@@ -204,13 +205,14 @@ void predict_head(const VerbOptions& options, const Estimators& estimators) {
       add_unknown(table, *estimator, problem.queries(), features, reason);
       continue;
     }
-    const PredictionsAt all(dynamic_cast<const RatioEstimator&>(*estimator), problem, features);
+    const PredictionsAt all(*estimator, problem, features);
     add_head(table, *estimator, problem.queries(), all, features);
     if (!options.given("out")) continue;
     std::vector<Matrix> covariances;
-    if (options.flag("covariance"))
-      covariances =
-          predicted_covariances(dynamic_cast<const RatioEstimator&>(*estimator), problem, features.back());
+    const auto* ratio = dynamic_cast<const RatioEstimator*>(estimator.get());
+    require(ratio != nullptr || !options.flag("covariance"), "--covariance: {} is no single ratio",
+            estimator->spec().text());
+    if (options.flag("covariance")) covariances = predicted_covariances(*ratio, problem, features.back());
     write_head(options.text("out"), all.at(features.size() - 1), features.back(), covariances);
   }
   if (!options.flag("quiet")) table.print();  // after the file: one that fails leaves no half of an answer
@@ -261,8 +263,9 @@ int verb_predict(const std::vector<std::string>& arguments) {
       "  no-moment          signed features: the ratio has no mean or variance; typical draws at best\n"
       "  infinite-variance  the kernel estimate's variance is infinite or beyond a double (of orthogonal\n"
       "                     directions: beyond e^48)\n"
-      "  no-closed-form     changed denominators, orthogonal arccos features, and all but rfa, performer, "
-      "rmfa:\n                     the column reason says why\n"
+      "  no-closed-form     changed denominators, orthogonal arccos features, ra, lara, and eva with "
+      "released\n"
+      "                     departures: the column reason says why\n"
       "With --out and one estimator, arrays exact, bias, variance (n×p) and ew2 (n) at the largest m, and "
       "with "
       "--covariance covariance (n×p×p).\n"

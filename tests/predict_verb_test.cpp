@@ -87,7 +87,7 @@ TEST_F(PredictVerb, SaysWhatHasNoClosedFormAndPredictsNothingForIt) {
   write_head();
   const auto rows = nlohmann::json::parse(output(
       predict_head({"--json", "--queries", "2", "--estimators", "rfa:kernel=arccos,projection=orthogonal",
-                    "eva:window=0", "ra", "performer:denominator=clamp:1"})));
+                    "lara", "ra", "performer:denominator=clamp:1"})));
   ASSERT_EQ(rows.size(), 4 * 2 * 2U);
   for (const auto& row : rows) {
     EXPECT_EQ(row.at("condition"), "no-closed-form");
