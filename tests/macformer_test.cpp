@@ -96,6 +96,28 @@ TEST(DegreeLaws, OfPoissonAreExactInOneDimensionOrRefused) {
         << name;
 }
 
+// Two pairs: q_n ∝ a_n √(mean mⁿ), and needs a_n² (mean mⁿ − mean z^{2n}) for an allocation.
+TEST(DegreeLaws, OfTheDataAverageOverItsPairs) {
+  const PairSample pairs{{0.3, -0.9}, {0.5, 2.0}};
+  const MaclaurinKernel& kernel = maclaurin_kernel_named("exp");
+  const DegreeLaw law = optimal_degrees(kernel, pairs, {});
+  const auto mean = [](double first, double second, int n) {
+    return 0.5 * (std::pow(first, n) + std::pow(second, n));
+  };
+  for (int n = 1; n < 8; ++n) {
+    const double ratio = std::sqrt(mean(0.5, 2.0, n) / mean(0.5, 2.0, n - 1)) / n;
+    const auto at = static_cast<std::size_t>(n);
+    EXPECT_NEAR(law.probability[at] / law.probability[at - 1], ratio, 1e-13 * ratio) << n;
+  }
+  MaclaurinOptions options;
+  options.max_degree = 3;
+  std::vector<double> needs;
+  for (int n = 0; n <= 3; ++n)
+    needs.push_back(std::pow(kernel.coefficient(n), 2) * (mean(0.5, 2.0, n) - mean(0.09, 0.81, n)));
+  const DegreeAllocation by_hand(0, needs);
+  EXPECT_EQ(neyman_allocation(kernel, pairs, options).degrees(500), by_hand.degrees(500));
+}
+
 // The closed forms for the laws of the exp kernel, at m = 2z².
 TEST(DegreeLaws, HaveTheirSecondMomentsInClosedForm) {
   for (const double z : {0.05, 0.5, 1.2}) {
