@@ -71,6 +71,15 @@ TEST(EvaDecomposition, RegressionIsTheCoefficientOfTheCovarianceByQuadrature) {
   }
 }
 
+TEST(ProposalMeans, AreTheSumItsHalfTheKeyAndZero) {
+  const Vector q = testing_tools::vector_of({1.0, -2.0}), k = testing_tools::vector_of({0.5, 4.0});
+  const auto mean = [&](const char* name) { return proposal_mean(proposal_mean_named(name), q, k); };
+  EXPECT_EQ(mean("sum"), testing_tools::vector_of({1.5, 2.0}));
+  EXPECT_EQ(mean("half"), testing_tools::vector_of({0.75, 1.0}));
+  EXPECT_EQ(mean("keys"), k);
+  EXPECT_EQ(mean("zero"), testing_tools::vector_of({0.0, 0.0}));
+}
+
 TEST(EvaDecomposition, DirectionSumsAverageToTheDraw) {
   const auto problem = house_problem(17, {.queries = 7});
   for (const char* name :
