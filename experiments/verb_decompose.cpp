@@ -196,10 +196,11 @@ int verb_decompose(const std::vector<std::string>& arguments) {
     write_npz(options.text("out"), arrays);
   }
   if (options.given("figures")) {
-    const auto said = draw_terms(parts, fmt::format("{}_query{}", dataset.name, query),
-                                 fmt::format("{}: query {}, {}, m = {}, coefficient {}", dataset.name, query,
-                                             estimator->spec().text(), draws, policy),
-                                 options.text("figures"), options.formats());
+    const auto said = draw_terms(
+        parts, fmt::format("{}_query{}", dataset.name, query),
+        fmt::format("{}: query {}, {}{}, coefficient {}", dataset.name, query, estimator->spec().text(),
+                    estimator->random() ? fmt::format(", m = {}", draws) : "", policy),
+        options.text("figures"), options.formats());
     if (!options.flag("quiet")) fmt::print(stderr, "{}\n", fmt::join(said, "\n"));
   }
   if (!options.flag("quiet")) print_csv(parts);  // after the file: one that fails leaves no half of an answer

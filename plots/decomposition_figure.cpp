@@ -81,6 +81,9 @@ Panel heat_map(const std::string& name, const std::vector<std::vector<double>>& 
     }
   }
   panel.heat_limit = colour_limit(series.value);
+  panel.tile_width = static_cast<double>(columns.width);
+  panel.tile_height = 1;
+  panel.y_numbers = channels > 1;
   panel.y_range = Range{-0.5, static_cast<double>(std::max<std::size_t>(channels, 1)) - 0.5};
   panel.series.push_back(std::move(series));
   return panel;

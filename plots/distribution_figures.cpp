@@ -194,7 +194,28 @@ Panel tails(const HeadShares& head, std::int64_t draws) {
   return panel;
 }
 
-// One estimator: the part above 0 and the part below it.
+// The part of a density on one side of 0, filled.
+Series part_of(const Density& density, bool negative) {
+  Series series{negative ? "below 0" : "above 0", {}, {}, {}, {}, negative ? 1U : 0U, Look::trace};
+  for (std::size_t i = 0; i < density.x.size(); ++i) {
+    if ((density.x[i] < 0) != negative) continue;
+    series.x.push_back(density.x[i]);
+    series.y.push_back(density.y[i]);
+    series.low.push_back(0);
+  }
+  series.high = series.y;
+  return series;
+}
+
+std::string negative_share(const Shares& shares) {
+  const auto zero = shares.find(0);
+  if (zero == shares.end()) return "not counted";
+  const ResultRow& row = *zero->second;
+  return std::isfinite(row.std_error) ? fmt::format("{:.3g} ± {:.2g} %", 100 * row.value, 100 * row.std_error)
+                                      : percent(row.value);
+}
+
+// One estimator: the part above 0 and the part below it at `many` directions, and the whole at `few`.
 Panel denominator_panel(const HeadShares& head, const std::string& label, std::int64_t few,
                         std::int64_t many) {
   Panel panel;
@@ -205,36 +226,19 @@ Panel denominator_panel(const HeadShares& head, const std::string& label, std::i
   panel.log_x = panel.log_y = false;
   panel.asinh_x = kLinearPart;
   panel.x_ticks = {-100, -10, -1, 0, 1, 10, 100};
-  const Shares* shares = head.find(label, many);
-  if (shares == nullptr || shares->size() < 2) return panel;
-  const Density density = density_of(*shares, &to_symmetric, &from_symmetric);
-  double highest = 0;
-  for (const bool negative : {false, true}) {
-    Series series{negative ? "below 0" : "above 0", {}, {}, {}, {}, negative ? 1U : 0U, Look::trace};
-    for (std::size_t i = 0; i < density.x.size(); ++i) {
-      if ((density.x[i] < 0) != negative) continue;
-      series.x.push_back(density.x[i]);
-      series.y.push_back(density.y[i]);
-      series.low.push_back(0);
-      highest = std::max(highest, density.y[i]);
-    }
-    series.high = series.y;
-    panel.series.push_back(std::move(series));
+  if (const Shares* shares = head.find(label, many); shares != nullptr && shares->size() > 1) {
+    const Density density = density_of(*shares, &to_symmetric, &from_symmetric);
+    for (const bool negative : {false, true}) panel.series.push_back(part_of(density, negative));
+    panel.note = fmt::format("below 0: {}", negative_share(*shares));
   }
-  const auto zero = shares->find(0);
-  const auto negative = [](const ResultRow& row) {
-    return std::isfinite(row.std_error)
-               ? fmt::format("{:.3g} ± {:.2g} %", 100 * row.value, 100 * row.std_error)
-               : percent(row.value);
-  };
-  if (zero != shares->end()) panel.note = fmt::format("below 0: {}", negative(*zero->second));
-  if (const Shares* first = head.find(label, few); few < many && first != nullptr && first->size() > 1) {
-    const Density thin = density_of(*first, &to_symmetric, &from_symmetric);
-    for (const double y : thin.y) highest = std::max(highest, y);
+  if (const Shares* shares = head.find(label, few); few < many && shares != nullptr && shares->size() > 1) {
+    const Density thin = density_of(*shares, &to_symmetric, &from_symmetric);
     panel.series.push_back({fmt::format("m = {}", few), thin.x, thin.y, {}, {}, 6, Look::dashes});
-    if (const auto at = first->find(0); at != first->end())
-      panel.note += fmt::format("; thin dashes, m = {}: {}", few, percent(at->second->value));
+    panel.note += fmt::format("\nthin dashes, m = {}: {}", few, negative_share(*shares));
   }
+  double highest = 0;
+  for (const Series& series : panel.series)
+    for (const double y : series.y) highest = std::max(highest, y);
   panel.y_range = Range{0, highest > 0 ? 1.08 * highest : 1};
   return panel;
 }

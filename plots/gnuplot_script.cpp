@@ -225,7 +225,7 @@ class PanelScript {
       row_ += series.x.size();
       if (shown == 0) continue;
       if (series.look == Look::heat) {
-        heat(rows, under);
+        heat(rows, series, under);
       } else if (series.look == Look::tiles) {
         tiles(rows, series, under, over);
       } else {
@@ -266,7 +266,7 @@ class PanelScript {
   }
 
   // Two colours that anyone can tell apart, white between them, and the bar that says what they mean.
-  void heat(const std::string& rows, std::vector<std::string>& under) {
+  void heat(const std::string& rows, const Series& series, std::vector<std::string>& under) {
     say(script_, fmt::format("set palette defined (-1 '{}', 0 '#ffffff', 1 '{}')", kColours[0], kColours[1]));
     const double limit = panel_.heat_limit;
     say(script_, fmt::format("set cbrange [{:.6g}:{:.6g}]", -limit, limit));
@@ -275,7 +275,17 @@ class PanelScript {
     say(script_, fmt::format("set colorbox user origin screen {:.5f},{:.5f} size screen {:.5f},{:.5f}",
                              (box_.left + box_.width + 6) / layout_.width, box_.bottom / layout_.height,
                              8 / layout_.width, box_.height / layout_.height));
-    under.push_back(fmt::format("{} using 3:4:7 with image notitle", rows));
+    const auto varies = [](const std::vector<double>& values) {
+      return std::any_of(values.begin(), values.end(), [&](double value) { return value != values.front(); });
+    };
+    if (varies(series.x) && varies(series.y)) {
+      under.push_back(fmt::format("{} using 3:4:7 with image notitle", rows));
+    } else {  // which gnuplot takes for no image
+      under.push_back(
+          fmt::format("{} using 3:4:({:.10g}):({:.10g}):7 with boxxyerror fillstyle solid noborder "
+                      "linecolor palette notitle",
+                      rows, panel_.tile_width / 2, panel_.tile_height / 2));
+    }
   }
 
   // In black and white the shapes, on every fourth tile each way, tell regions apart.

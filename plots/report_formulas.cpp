@@ -49,8 +49,10 @@ constexpr Formula kFormulas[] = {
     {"kernel_variance", R"(\frac{1}{R − 1} \sum_r (\frac{\hat{K}_r}{K} − \text{mean})^2)"},
     {"predicted_kernel_mse", R"(\frac{\Var \hat{K}}{K^2} + (\frac{\E \hat{K}}{K} − 1)^2)"},
     // of distributions
-    {"relative_error_above", R"(\Pr[\frac{|\hat{o}_{ri} − A_i|}{|A_i|} ≥ x] \text{ over draws r and queries i})"},
-    {"denominator_below", R"(\Pr[\frac{D_{ri}}{\E[D_i]} < x] \text{ over draws r and queries i} ,\quad D_i = \sum_j φ(q_i)·φ(k_j))"},
+    {"relative_error_above",
+     R"(\Pr[\frac{|\hat{o}_{ri} − A_i|}{|A_i|} ≥ x] \text{ over draws r and queries i})"},
+    {"denominator_below",
+     R"(\Pr[\frac{D_{ri}}{\E[D_i]} < x] \text{ over draws r and queries i} ,\quad D_i = \sum_j φ(q_i)·φ(k_j))"},
     // of truncation
     {"taylor_error", R"(\sup_{|x| ≤ R} |e^x − T_t(x)| ,\quad T_t(x) = \sum_{n = 0}^t \frac{x^n}{n!})"},
     {"taylor_relative_error", R"(\sup_{|x| ≤ R} \frac{|e^x − T_t(x)|}{e^x})"},

@@ -144,6 +144,13 @@ TEST_F(PlotsTest, DistributionsAndTermsAreUnderstoodByGnuplot) {
   EXPECT_THAT(svg, HasSubstr("their sum over keys is the estimate"));
   EXPECT_EQ(count(svg, "<image"), 2U);
   EXPECT_EQ(count(svg, "data:image/png;base64"), 2U) << "a picture beside it would be lost when it is copied";
+  for (const std::size_t keys : {1U, 7U}) {  // a row of an image is none to gnuplot
+    KeyTerms one_channel = terms_of(keys);
+    for (auto* numbers : {&one_channel.term, &one_channel.error})
+      for (auto& row : *numbers) row.resize(1);
+    write_figure(decomposition_figure(one_channel).figure, directory_, "one", {"svg", "png", "pdf"});
+    EXPECT_EQ(count(read(directory_ / "one.svg"), "<image"), 0U);
+  }
   EXPECT_THAT(read(directory_ / "denominators_head.svg"), HasSubstr("below 0: 25 ± 1 %"));
 }
 
