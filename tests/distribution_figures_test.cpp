@@ -6,6 +6,8 @@
 #include "plots/report_chart.hpp"
 #include "plots_support.hpp"
 
+#include <fmt/format.h>
+
 namespace attngap {
 namespace {
 
