@@ -1,6 +1,7 @@
 #include "plots/gnuplot_script.hpp"
 
 #include "plots/axes.hpp"
+#include "plots/gnuplot_words.hpp"
 #include "plots/layout.hpp"
 #include "plots/palette.hpp"
 #include "plots/placement.hpp"
@@ -24,38 +25,11 @@ constexpr const char* kGrey = "#707070";
 constexpr double kSvgUnits = 96.0 / 72;   // CSS pixels
 constexpr double kPngUnits = 300.0 / 72;  // print resolution; the terminal takes fonts in units of 1/96 inch
 
-std::string literal(const std::string& text) {
-  std::string result = "'";
-  for (const char c : text) {
-    if (c == '\'') result += '\'';  // gnuplot's single quotes know no other escape
-    result += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-  }
-  return result + "'";
-}
-
-std::string literal_lines(const std::vector<std::string>& lines) {
-  std::vector<std::string> parts;
-  for (const auto& line : lines) parts.push_back(literal(line));
-  return parts.empty() ? "''" : fmt::format("{}", fmt::join(parts, ".\"\\n\"."));
-}
-
 std::string style_line(std::size_t style, bool small) {
   return fmt::format(
       "set style line {} linecolor rgb '{}' linewidth {} dashtype {} pointtype {} pointsize {}\n", style + 1,
       kColours[style % kColours.size()], small ? 1 : 1.3, kDashes[style % kDashes.size()],
       kShapes[style % kShapes.size()], small ? 0.4 : 0.55);
-}
-
-// A sentence of the drawing part: everything there is inside the loop over formats.
-void say(std::string& script, const std::string& line) {
-  script += "  " + line + "\n";
-}
-
-// Text at a place of the page; both in points.
-std::string page_label(const Layout& layout, const std::string& text, double x, double y,
-                       const std::string& how) {
-  return fmt::format("set label {} at screen {:.5f},{:.5f} noenhanced {}", text, x / layout.width,
-                     y / layout.height, how);
 }
 
 std::string terminals(const Layout& layout, const std::string& name,
@@ -82,15 +56,6 @@ std::string terminals(const Layout& layout, const std::string& name,
                             literal("./" + name + "." + format)));
   }
   return script;
-}
-
-std::string tick_list(const std::vector<Tick>& ticks) {
-  std::vector<std::string> parts;
-  for (const auto& tick : ticks) {
-    parts.push_back(
-        fmt::format("{} {:.10g}{}", literal(tick.label), tick.at, tick.label.empty() ? " 1" : ""));
-  }
-  return fmt::format("({})", fmt::join(parts, ", "));
 }
 
 // Draws one panel of a figure; `first_row` is where the panel's rows begin in the data file.
