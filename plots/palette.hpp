@@ -11,8 +11,10 @@ namespace attngap {
 inline constexpr std::array kColours{"#0072B2", "#D55E00", "#009E73", "#CC79A7",
                                      "#E69F00", "#56B4E9", "#000000"};
 
-/// The dash of a series as gnuplot takes it, and as lengths in pixels (none: solid).
+/// The dash of a series as gnuplot takes it.
 inline constexpr std::array kDashes{"1", "'-'", "'.'", "'-.'", "'_'"};
+
+/// The same dashes as lengths in pixels; none: solid.
 inline constexpr std::array kDashLengths{"", "8,4", "2,3", "8,3,2,3", "12,5"};
 static_assert(kDashes.size() == kDashLengths.size());
 

@@ -4,12 +4,18 @@
 
 namespace attngap {
 
-/// The files that are part of the program so that a report needs none of them: plots/report.css and
-/// plots/report.js, and the charting library with its licences where it was there when this was compiled
-/// (empty otherwise).
+// The files that are part of the program, so that a report needs none of them.
+
+/// plots/report.css.
 std::string_view report_style();
+
+/// plots/report.js.
 std::string_view report_script();
+
+/// The charting library, where it was there when this was compiled; empty otherwise.
 std::string_view charting_library();
+
+/// The licences of the charting library and of what it is made of.
 std::string_view charting_licences();
 
 }  // namespace attngap

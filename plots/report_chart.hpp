@@ -53,7 +53,7 @@ struct ReportChart {
 /// whose rows differ in nothing but the estimator has no variable, and is a table only.
 std::vector<ReportChart> report_charts(const std::vector<ResultRow>& rows);
 
-/// The charts as JSON for report.js, safe inside a <script> element; numbers with all their digits, one that
+/// The charts as JSON for report.js, safe inside a script element; numbers with all their digits, one that
 /// does not exist as null, an infinite one as a string.
 std::string charts_as_json(const std::vector<ReportChart>& charts);
 
