@@ -70,8 +70,8 @@ class AttentionEstimator {
   /// only where a check of that was overruled (force=on).
   virtual bool terms_have_variance(const AttentionProblem&) const { return true; }
 
-  /// Whether numerator and denominator, in units of the kernel, are sums over keys of terms that know one key,
-  /// the query and the directions, whatever the other keys are, and the target is softmax.
+  /// Whether numerator and denominator, in units of the kernel, are sums over keys of terms that know one
+  /// key, the query and the directions, whatever the other keys are, and the target is softmax.
   virtual bool sums_over_keys() const { return false; }
 
   /// Whether `target` and `plan` take a problem whose keys are a stream.

@@ -60,8 +60,9 @@ AttentionProblem sample_queries(const AttentionProblem& problem, Index count);
 /// self-attention their queries (of cross attention, n ≠ l, all queries). Throws BadInput on none.
 AttentionProblem at_tokens(const AttentionProblem& problem, const std::vector<Index>& tokens);
 
-/// Tokens 0 … count−1, and `count` evenly spaced ones ⌊i l/count⌋.
+/// Tokens 0 … count−1.
 std::vector<Index> first_tokens(Index count);
+/// `count` evenly spaced tokens of l: ⌊i l/count⌋.
 std::vector<Index> strided_tokens(Index keys, Index count);
 
 }  // namespace attngap

@@ -49,6 +49,7 @@ class RowReader {
   /// `rows` must outlive the reader.
   explicit RowReader(const PreparedRows<double>& rows) : rows_(rows) {}
 
+  /// Of `size` tokens: K̃ (size×d), V (size×p), |k̃|²/2.
   struct Rows {
     Eigen::Map<const Matrix> K, V;
     Eigen::Map<const Vector> half_norms;

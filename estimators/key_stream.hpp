@@ -30,6 +30,7 @@ struct SegmentProblem {
   AttentionProblem problem;
 };
 
+/// The segment `tokens` of a streamed problem.
 SegmentProblem read_segment(const AttentionProblem& streamed, Segment tokens);
 
 /// Calls `use` with every segment of a streamed problem that some query sees, in order, until it returns

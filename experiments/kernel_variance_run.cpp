@@ -16,7 +16,6 @@
 namespace attngap {
 namespace {
 
-
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 const RatioEstimator& as_ratio(const AttentionEstimator& estimator) {

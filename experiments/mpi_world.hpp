@@ -12,6 +12,7 @@ namespace attngap {
 /// waits busily but the sending of a long message, until it is being received.
 class MpiWorld {
  public:
+  /// What a rank sent.
   struct Message {
     int from = 0;
     std::vector<double> numbers;

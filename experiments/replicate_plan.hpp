@@ -9,14 +9,15 @@
 
 namespace attngap {
 
-/// How many replicates a pilot has, and where they lie: at the last addresses of a cell, which no replicate
-/// that is counted uses (`--max-replicates` ends before them).
+/// How many replicates a pilot has.
 inline constexpr std::int64_t kPilotReplicates = 32;
+/// Where they lie: at the last addresses of a cell, which no replicate that is counted uses
+/// (`--max-replicates` ends before them).
 inline constexpr std::int64_t kFirstPilotReplicate = (std::int64_t{1} << 32) - kPilotReplicates;
 
-/// The metric whose relative standard error `--target-rse` is about, and the status of its row where that was
-/// not reached.
+/// The metric whose relative standard error `--target-rse` is about.
 inline constexpr std::string_view kPlannedMetric = "median_relative_error";
+/// The status of its row where that was not reached.
 inline constexpr std::string_view kNotReached = "rse-not-reached";
 
 /// What the time of a run allows a cell.

@@ -64,7 +64,9 @@ inline constexpr const char* kSchema = R"sql(
   ) STRICT, WITHOUT ROWID;
 )sql";
 
-inline constexpr int kApplicationId = 0x61746767;  // "atgg": a file with another id is not ours
+/// "atgg": a file with another id is not ours.
+inline constexpr int kApplicationId = 0x61746767;
+/// Of the tables; a file with another is refused.
 inline constexpr int kFormatVersion = 2;
 
 }  // namespace attngap

@@ -28,6 +28,7 @@ struct ShardSpecification {
   bool is_shard = false;
   Shard shard{};
 };
+/// The parts of a stored specification.
 ShardSpecification split_specification(const std::string& specification);
 
 }  // namespace attngap

@@ -262,6 +262,8 @@ VerbOptions run_options() {
                   "gap-vs-features adds what first-order theory predicts (`attngap predict`), up to {} keys "
                   "(arccos and "
                   "regularized\nfeatures, Maclaurin kernels other than exp and allocated degrees: {}).\n"
+                  "gap-vs-length and speed-vs-length take --lengths; --features (64 unless given) may hold "
+                  "sqrt and log there.\n"
                   "kernel-variance takes pairs instead of --data (m = 1,4,16,64 and 4096 replicates unless "
                   "given);\ntaylor-truncation takes no --estimators, and --data if there is any.",
                   fmt::join(experiment_names(), "\n"), kPredictedKeys, kPredictedKeysOneByOne));

@@ -145,8 +145,8 @@ TEST_F(BadInputTest, NamesThatAreNotKnown) {
   expect_refused(run(kEasy, {"--fetaures", "4"}),
                  {"unknown option \"--fetaures\"", "did you mean \"features\""});
   expect_refused({"rum"}, {"unknown verb \"rum\"", "did you mean \"run\""});
-  expect_refused({"run", "gap-vs-length", "--data", kEasy, "--estimators", "rfa", "--out", "out"},
-                 {"unknown experiment \"gap-vs-length\"", "did you mean \"gap-vs-features\""});
+  expect_refused({"run", "gap-vs-width", "--data", kEasy, "--estimators", "rfa", "--out", "out"},
+                 {"unknown experiment \"gap-vs-width\"", "did you mean \"gap-vs-length\""});
   expect_refused({"list", "projection"}, {"unknown family \"projection\"", "did you mean \"projections\""});
   expect_refused(run(kEasy, {"--formats", "svg,gif"}), {"unknown format \"gif\""});
   expect_refused(run(kEasy, {"--precision", "half"}), {"--precision", "\"half\"", "\"float\""});

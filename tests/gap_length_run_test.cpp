@@ -82,7 +82,8 @@ TEST_F(LengthRunTest, AtTheFirstLengthItIsTheGapOfTheFirstTokens) {
   }
 }
 
-// A stream is forced by the length; centring needs the mean of all keys, so beside it the same problem is stored.
+// A stream is forced by the length; centring needs the mean of all keys, so beside it the same problem is
+// stored.
 TEST_F(LengthRunTest, AStreamedProblemGivesTheNumbersOfTheStoredOne) {
   const std::vector<std::string> data{"--data", "synthetic:gaussian,dim=4,mask=causal", "--lengths", "9000"};
   results("streamed", with(kSmall, data));

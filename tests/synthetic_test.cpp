@@ -1,6 +1,5 @@
-#include "experiments/synthetic_stream.hpp"
-
 #include "data_test_support.hpp"
+#include "experiments/synthetic_stream.hpp"
 
 #include <cmath>
 #include <set>
