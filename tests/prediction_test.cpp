@@ -373,8 +373,8 @@ TEST(PredictionOfOrthogonalDirections, IsTheSumOverTheCoupledPairs) {
         const Matrix all = C + pairs / m * f.cwiseProduct(pi * pi.transpose());
         const Expected expected = from_covariance(all, pi, V);
         const double scale = 1e-10 * V.rowwise().norm().maxCoeff() * expected.ew2;
-        const auto close = [&](const Matrix& found, const Vector& wanted) {
-          return (found.row(i).transpose() * m - wanted).norm() <=
+        const auto close = [&, draws = m](const Matrix& found, const Vector& wanted) {
+          return (found.row(i).transpose() * draws - wanted).norm() <=
                  (pi.size() == 1 ? scale : 1e-10 * wanted.norm() + 1e-3 * scale);
         };
         EXPECT_NEAR(said.ew2_at(m)(i), expected.ew2, 1e-10 * expected.ew2) << setting.estimator;
