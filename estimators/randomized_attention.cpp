@@ -27,6 +27,7 @@ constexpr Index kQueryBlock = 64;
 // [k̃ −|k̃|²/2].
 Matrix posterior_keys(const Matrix& K, double scale) {
   Matrix augmented(K.rows(), K.cols() + 1);
+  if (K.rows() == 0) return augmented;  // nothing has no address
   augmented.leftCols(K.cols()) = K * std::sqrt(scale);
   augmented.col(K.cols()) = -0.5 * augmented.leftCols(K.cols()).rowwise().squaredNorm();
   return augmented;

@@ -52,7 +52,7 @@ void add_series(std::vector<Point>& ink, const Series& series, const Panel& pane
     // Strokes close enough to fill the band: a text inside it would be hard to read.
     const auto before_low = on_page(series.x[i - 1], edge(series.low, i - 1), panel, frame);
     const auto before_high = on_page(series.x[i - 1], edge(series.high, i - 1), panel, frame);
-    const double tall = std::max(high.y - low.y, before_high.y - before_low.y);
+    const double tall = std::max(std::abs(high.y - low.y), std::abs(before_high.y - before_low.y));
     const int strokes = 1 + static_cast<int>(tall / kLeast);
     for (int s = 0; s <= strokes; ++s) {
       const double t = static_cast<double>(s) / strokes;
