@@ -159,6 +159,15 @@ TEST(DegreeLaws, HaveThePrintedVariancesAtThePrintedBase) {
   EXPECT_NEAR(std::exp(2.0 * std::sqrt(m)) - K * K, 5.751, 2e-3);
 }
 
+// q_n ∝ a_n √(m₀ⁿ): the terms a_n² mⁿ/q_n of kernel 1/(1 − z) have the ratio m/√m₀.
+TEST(OptimalDegrees, OfAFittedBaseTheVarianceIsFiniteBelowItsRoot) {
+  const MaclaurinKernel& kernel = maclaurin_kernel_named("inverse");
+  const RandomMaclaurin law(kernel, optimal_degrees(kernel, {{0.3}, {0.36}}, {}), {});
+  EXPECT_TRUE(law.has_variance(0.599));
+  EXPECT_FALSE(law.has_variance(0.6));
+  EXPECT_FALSE(law.has_variance(0.7));
+}
+
 TEST(DegreeLaws, AreProbabilitiesAndKeepOutOfKnownDegrees) {
   const PairSample pairs = sample_pairs(house_problem(401), kSigns);
   for (const int known : {0, 1, 2})
