@@ -14,6 +14,7 @@ namespace attngap {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 constexpr Index kQueries = 64;  // share one pass over the Gaussian matrices
 constexpr Index kKeys = 128;    // rows of a block of them: 128×4096 numbers stay in a cache of 4 MiB
 
@@ -176,8 +177,11 @@ class PreparedHead {
   void add_coupled(Index query, const QueryTerms& terms, PairSums& sums) const {
     const Matrix z = sums_with_keys(query, terms.keys);
     const Vector norms = z.rowwise().squaredNorm();
-    if (norms.maxCoeff() > reach_) {
-      sums.ew2 = kInfinity;
+    if (norms.maxCoeff() > reach_) {  // finite, but beyond what is tabulated
+      sums.bias.setConstant(kUnknown);
+      sums.variance.setConstant(kUnknown);
+      sums.covariance.setConstant(kUnknown);
+      sums.ew2 = kUnknown;
       return;
     }
     QueryTerms weighted = terms;
@@ -256,8 +260,8 @@ class PreparedHead {
     prediction.bias.row(query) = sums.bias;
     prediction.variance.row(query) = sums.variance.cwiseMax(0.0);
     prediction.ew2(query) = sums.ew2;
-    const bool finite = std::isfinite(sums.ew2) && sums.variance.allFinite() && sums.bias.allFinite() &&
-                        std::isfinite(coupled.ew2) && terms.A.allFinite();
+    const bool finite =
+        std::isfinite(sums.ew2) && sums.variance.allFinite() && sums.bias.allFinite() && terms.A.allFinite();
     prediction.coupled_bias.row(query) = coupled.bias;
     prediction.coupled_variance.row(query) = coupled.variance;
     prediction.coupled_ew2(query) = coupled.ew2;
@@ -288,8 +292,9 @@ Matrix RatioPrediction::bias_at(Index draws) const {
 }
 
 Matrix RatioPrediction::variance_at(Index draws) const {
-  return (variance + coupling(draws, block) * coupled_variance).cwiseMax(0.0) /
-         (per_count * static_cast<double>(draws));
+  const Matrix sums = variance + coupling(draws, block) * coupled_variance;
+  const auto not_below_zero = [](double sum) { return sum < 0.0 ? 0.0 : sum; };  // and NaN stays
+  return sums.unaryExpr(not_below_zero) / (per_count * static_cast<double>(draws));
 }
 
 Vector RatioPrediction::ew2_at(Index draws) const {
@@ -298,11 +303,13 @@ Vector RatioPrediction::ew2_at(Index draws) const {
 
 std::string_view RatioPrediction::condition(Index query, Index draws) const {
   if (std::isinf(ew2(query))) return "infinite-variance";
+  if (std::isnan(coupled_ew2(query))) return "beyond-table";
   if (!has_moments) return "no-moment";
   return per_count * static_cast<double>(draws) >= draws_needed(ew2(query)) ? "ok" : "not-valid";
 }
 
 std::string_view RatioPrediction::condition(Index draws) const {
+  if (coupled_ew2.hasNaN()) return "beyond-table";
   if (!has_moments) return "no-moment";
   return per_count * static_cast<double>(draws) >= draws_needed(ew2.maxCoeff()) ? "ok" : "not-valid";
 }

@@ -45,7 +45,8 @@ struct RatioPrediction {
 
   /// What may be believed of query i at m directions: `ok`; `infinite-variance`; `no-moment` (signed
   /// features: the ratio has neither mean nor variance, and the numbers describe typical draws at best);
-  /// `not-valid` (m below `draws_needed`).
+  /// `beyond-table` (orthogonal directions: finite, but |q ± k|² is above the reach of `HaarPair`, and the
+  /// numbers are NaN); `not-valid` (m below `draws_needed`).
   std::string_view condition(Index query, Index draws) const;
 
   /// The worst condition of all queries. Averages over queries are ruled by the hardest query, so its

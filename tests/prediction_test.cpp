@@ -348,6 +348,25 @@ struct OrthogonalSetting {
   Index keys;
 };
 
+// Positive features have a finite variance everywhere: what the table does not reach is unknown, not
+// infinite.
+TEST(PredictionOfOrthogonalDirections, BeyondTheTableTheyAreUnknownAndNotInfinite) {
+  const auto orthogonal = make_estimator("performer:projection=orthogonal"),
+             iid = make_estimator("performer");
+  AttentionProblem problem = house_problem(5, {2, 3, 4, 2, 0.4});
+  problem.Q.row(1) *= std::sqrt(70.0) / problem.scaled_queries().row(1).norm();
+  problem.K.row(2).setZero();  // |q₁ + k₂|² = 70
+  const RatioPrediction said = predict(as_ratio(orthogonal), problem);
+  const RatioPrediction independent = predict(as_ratio(iid), problem);
+  EXPECT_TRUE(std::isfinite(independent.ew2(1)));
+  EXPECT_EQ(said.condition(0, 1 << 20), independent.condition(0, 1 << 20));
+  EXPECT_EQ(said.condition(1, 1 << 20), "beyond-table");
+  EXPECT_EQ(said.condition(1 << 20), "beyond-table");
+  EXPECT_TRUE(said.variance_at(8).row(0).allFinite());
+  EXPECT_TRUE(std::isnan(said.variance_at(8)(1, 0)));
+  EXPECT_TRUE(std::isnan(said.bias_at(8)(1, 1)));
+}
+
 // The definition: C of independent directions and, for each coupled pair of them, π π' f.
 TEST(PredictionOfOrthogonalDirections, IsTheSumOverTheCoupledPairs) {
   for (const OrthogonalSetting& setting :
@@ -421,7 +440,7 @@ TEST(PredictionOfOrthogonalDirections, OfOneDirectionOrBeyondReachIsNoOther) {
   AttentionProblem far = problem;
   far.Q.row(1).setConstant(10.0);
   const RatioPrediction said = predict(as_ratio(make_estimator("rfa:projection=orthogonal")), far);
-  EXPECT_EQ(said.condition(1, 100), "infinite-variance");
+  EXPECT_EQ(said.condition(1, 100), "beyond-table");
   EXPECT_EQ(said.condition(0, 100), "no-moment");
 }
 
