@@ -31,6 +31,8 @@ constexpr std::array kVerbs{
     Verb{"predict", "--data F|--pairs F.npz --estimators E…", "bias and variance by closed forms, no draws",
          &verb_predict},
     Verb{"verify", "[NAME…] [--tags T,…]", "judge the papers' claims, or one of your own", &verb_verify},
+    Verb{"reproduce", "[FIGURE…|all] --out DIR", "the papers' figures, with what they must show checked",
+         &verb_reproduce},
     Verb{"data", "F…", "how hard a head is: norms, logits, entropy, |q+k|²", &verb_data},
     Verb{"plot", "DIR", "draw the figures of a run again", &verb_plot},
     Verb{"export", "DIR", "the rows of a run as CSV or JSON", &verb_export},

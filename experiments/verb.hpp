@@ -28,6 +28,7 @@ int verb_status(const std::vector<std::string>& arguments);
 int verb_attention(const std::vector<std::string>& arguments);
 int verb_decompose(const std::vector<std::string>& arguments);
 int verb_predict(const std::vector<std::string>& arguments);
+int verb_reproduce(const std::vector<std::string>& arguments);
 int verb_verify(const std::vector<std::string>& arguments);
 int verb_data(const std::vector<std::string>& arguments);
 int verb_plot(const std::vector<std::string>& arguments);

@@ -147,11 +147,15 @@ void print_summary(const RunSpec& spec, const std::vector<ResultRow>& rows) {
   }
 }
 
+}  // namespace
+
 int say_interrupted() {
   fmt::print(stderr,
              "attngap: interrupted; what is finished is kept. Run the same command again to resume.\n");
   return kInterrupted;
 }
+
+namespace {
 
 // Rows that missed the precision asked for.
 void print_not_reached(const RunSpec& spec, const std::vector<ResultRow>& rows) {
@@ -269,6 +273,25 @@ VerbOptions run_options() {
                   fmt::join(experiment_names(), "\n"), kPredictedKeys, kPredictedKeysOneByOne));
   declare_options(options);
   return options;
+}
+
+std::optional<std::vector<ResultRow>> finished_rows(const std::vector<std::string>& words) {
+  VerbOptions options = run_options();
+  require(options.parse(words), "a run is to be carried out, and --help is no run");
+  check_options(options, false);
+  const RunSpec spec = read_spec(options);
+  RunControl control;
+  control.threads = experiment_named(spec.experiment).alone ? 1 : threads_of(options, 1);
+  const std::string text = spec.text(check_data(spec, control.threads));
+  const std::filesystem::path directory = options.text("out");
+  RunStore store = RunStore::open_or_create(
+      directory, text, {command_of(options), spec.cells(), replicates_to_draw(spec, control.shard)});
+  if (measure(spec, store, control, options.flag("quiet")) == RunOutcome::interrupted) return std::nullopt;
+  write_results(directory, spec, store);
+  auto rows = store.rows();
+  draw_figures(rows, directory / "figures", options.formats(), &interrupted);
+  if (interrupted) return std::nullopt;
+  return rows;
 }
 
 int report_run(const VerbOptions& options, const std::filesystem::path& directory, const RunSpec& spec,

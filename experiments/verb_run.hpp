@@ -23,4 +23,11 @@ std::vector<std::string> check_data(const RunSpec& spec, int threads);
 int report_run(const VerbOptions& options, const std::filesystem::path& directory, const RunSpec& spec,
                const RunStore& store);
 
+/// What `run` with these words measures, as `run` stores it and draws its figures, without its summary; what
+/// the store has already is not measured again. Nothing when it was interrupted.
+std::optional<std::vector<ResultRow>> finished_rows(const std::vector<std::string>& words);
+
+/// Says so, and how to go on; returns the exit code.
+int say_interrupted();
+
 }  // namespace attngap

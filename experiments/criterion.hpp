@@ -1,0 +1,67 @@
+#pragma once
+
+#include "experiments/result_row.hpp"
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace attngap {
+
+/// Which rows of a run a criterion speaks of: those whose fields have these values. Rows without a finite
+/// value are never meant.
+struct RowSelection {
+  std::map<std::string, std::string> words;                 ///< data, estimator, projection, target, metric
+  std::map<std::string, std::pair<double, double>> ranges;  ///< draws, length, head_dim, queries: from, to
+
+  bool holds(const ResultRow& row) const;
+};
+
+/// What a criterion asks of the rows it selects.
+enum class CriterionKind {
+  below,    ///< factor·left < right at every point both have
+  slope,    ///< the exponent of left against a field is within [low, high]
+  between,  ///< every left is within [low, high]
+  agree     ///< left = right at every point both have
+};
+
+/// A statement about the rows of a run that a figure is expected to show.
+struct Criterion {
+  std::string claim;  ///< in words
+  std::string run;    ///< whose rows
+  CriterionKind kind = CriterionKind::between;
+  RowSelection left, right;
+  double factor = 1.0;
+  std::string against = "draws";  ///< of `slope`: draws, length, head_dim or queries
+  double low = 0.0, high = 0.0;
+};
+
+/// How a criterion came out.
+enum class Judgement { holds, fails, undecided };
+
+/// "holds", "fails", "undecided".
+std::string_view judgement_name(Judgement judgement);
+
+/// The judgement and the numbers it rests on.
+struct Finding {
+  Judgement judgement = Judgement::undecided;
+  std::string evidence;
+};
+
+/// Judges a criterion by the rows of its run.
+///
+/// Two rows are at the same point when they agree in every field a selection may name, but for those that
+/// both selections name. `below` and `between` are decided at 3 standard errors
+/// of the closest point, where there are any. `slope` fits ln y = a + b ln x by least squares with the rows'
+/// relative standard errors as if independent, which is wide for counts that share their draws, and is
+/// decided when the 95 % interval of b lies inside the range or outside. `agree` allows as many standard
+/// errors as make one false alarm in 10⁴ over all points, and is undecided when the median relative standard
+/// error is above 0.2, as then nothing could disagree. No row is undecided.
+Finding judge(const Criterion& criterion, const std::vector<ResultRow>& rows);
+
+/// Throws BadInput unless `field` is one a selection may name.
+void require_row_field(const std::string& field, bool number);
+
+}  // namespace attngap

@@ -1,0 +1,173 @@
+#include "experiments/preset.hpp"
+
+#include "estimators/error.hpp"
+#include "estimators/names.hpp"
+
+#include <algorithm>
+#include <array>
+#include <initializer_list>
+
+#include <nlohmann/json.hpp>
+
+namespace attngap {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Reads the entries of one preset, whose name and place go into every complaint.
+class PresetReader {
+ public:
+  PresetReader(std::string name, std::string heads) : name_(std::move(name)), heads_(std::move(heads)) {}
+
+  Preset preset(const Json& json) const {
+    known(json, "preset", {"title", "paper", "protocol", "ours", "expected", "runs", "criteria"});
+    Preset preset;
+    preset.name = name_;
+    preset.title = text(json, "title");
+    preset.paper = text(json, "paper");
+    preset.protocol = text(json, "protocol");
+    preset.ours = text(json, "ours");
+    preset.expected = text(json, "expected");
+    for (const Json& one : list(json, "runs")) preset.runs.push_back(run(one));
+    for (const Json& one : list(json, "criteria")) preset.criteria.push_back(criterion(one));
+    require(!preset.runs.empty(), "{}: no run; a figure needs at least one", name_);
+    for (const Criterion& one : preset.criteria) {
+      const bool known_run = std::any_of(preset.runs.begin(), preset.runs.end(),
+                                         [&](const PresetRun& r) { return r.name == one.run; });
+      require(known_run, "{}: the criterion \"{}\" is about the run {}, which is not there", name_, one.claim,
+              one.run);
+    }
+    return preset;
+  }
+
+ private:
+  void known(const Json& json, std::string_view what, std::initializer_list<std::string_view> names) const {
+    require(json.is_object(), "{}: a {} is a JSON object", name_, what);
+    for (const auto& [key, value] : json.items())
+      require_known(fmt::format("{}: entry of a {}", name_, what), key, {names.begin(), names.size()});
+  }
+
+  std::string text(const Json& json, const char* key) const {
+    const auto found = json.find(key);
+    require(found != json.end() && found->is_string(), "{}: {} is missing, or no text", name_, key);
+    return found->get<std::string>();
+  }
+
+  const Json& list(const Json& json, const char* key) const {
+    const auto found = json.find(key);
+    require(found != json.end() && found->is_array(), "{}: {} is missing, or no list", name_, key);
+    return *found;
+  }
+
+  // A value of an option; several in a list.
+  std::vector<std::string> words_of(const std::string& option, const Json& value) const {
+    if (value.is_array()) {
+      std::vector<std::string> words;
+      for (const Json& one : value)
+        for (const std::string& word : words_of(option, one)) words.push_back(word);
+      return words;
+    }
+    if (value.is_boolean())
+      return value.get<bool>() ? std::vector{"--" + option} : std::vector<std::string>{};
+    require(value.is_string() || value.is_number(), "{}: option {} is no text, number, true or list", name_,
+            option);
+    std::string word = value.is_string() ? value.get<std::string>() : value.dump();
+    constexpr std::string_view kHeads = "{heads}";
+    if (const auto at = word.find(kHeads); at != std::string::npos) word.replace(at, kHeads.size(), heads_);
+    return {fmt::format("--{}={}", option, word)};
+  }
+
+  std::vector<std::string> words(const Json& options) const {
+    std::vector<std::string> words;
+    for (const auto& [option, value] : options.items())
+      for (const std::string& word : words_of(option, value)) words.push_back(word);
+    return words;
+  }
+
+  PresetRun run(const Json& json) const {
+    known(json, "run", {"name", "experiment", "options", "quick"});
+    PresetRun run{text(json, "name"), {text(json, "experiment")}, {}};
+    require(json.contains("options") && json["options"].is_object(), "{}: run {}: options is missing", name_,
+            run.name);
+    Json quick = json["options"];
+    if (json.contains("quick"))
+      for (const auto& [option, value] : json["quick"].items()) quick[option] = value;
+    run.quick_words = run.words;
+    for (const std::string& word : words(json["options"])) run.words.push_back(word);
+    for (const std::string& word : words(quick)) run.quick_words.push_back(word);
+    return run;
+  }
+
+  std::pair<double, double> range(const std::string& what, const Json& json) const {
+    if (json.is_number()) return {json.get<double>(), json.get<double>()};
+    require(json.is_array() && json.size() == 2 && json[0].is_number() && json[1].is_number(),
+            "{}: {} is no number and no pair of numbers", name_, what);
+    return {json[0].get<double>(), json[1].get<double>()};
+  }
+
+  RowSelection selection(const Json& json) const {
+    require(json.is_object(), "{}: a selection of rows is a JSON object", name_);
+    RowSelection selection;
+    for (const auto& [field, value] : json.items()) {
+      require_row_field(field, !value.is_string());
+      if (value.is_string()) {
+        selection.words[field] = value.get<std::string>();
+      } else {
+        selection.ranges[field] = range(field, value);
+      }
+    }
+    return selection;
+  }
+
+  void two_selections(const Json& json, Criterion& criterion) const {
+    require(json.is_array() && json.size() == 2, "{}: \"{}\" compares two selections", name_,
+            criterion.claim);
+    criterion.left = selection(json[0]);
+    criterion.right = selection(json[1]);
+  }
+
+  Criterion criterion(const Json& json) const {
+    known(json, "criterion",
+          {"claim", "run", "below", "factor", "slope", "against", "between", "within", "agree"});
+    Criterion criterion;
+    criterion.claim = text(json, "claim");
+    criterion.run = text(json, "run");
+    require(
+        json.contains("below") + json.contains("slope") + json.contains("between") + json.contains("agree") ==
+            1,
+        "{}: \"{}\" must have one of below, slope, between and agree", name_, criterion.claim);
+    if (json.contains("factor")) criterion.factor = range("factor", json["factor"]).first;
+    if (json.contains("below")) {
+      criterion.kind = CriterionKind::below;
+      two_selections(json["below"], criterion);
+    } else if (json.contains("agree")) {
+      criterion.kind = CriterionKind::agree;
+      two_selections(json["agree"], criterion);
+    } else {
+      criterion.kind = json.contains("slope") ? CriterionKind::slope : CriterionKind::between;
+      criterion.left = selection(json.contains("slope") ? json["slope"] : json["between"]);
+      require(json.contains("within"), "{}: \"{}\": within is missing", name_, criterion.claim);
+      std::tie(criterion.low, criterion.high) = range("within", json["within"]);
+      if (json.contains("against")) criterion.against = text(json, "against");
+      require_row_field(criterion.against, true);
+    }
+    return criterion;
+  }
+
+  std::string name_;
+  std::string heads_;
+};
+
+}  // namespace
+
+Preset parse_preset(const std::string& name, std::string_view json, const std::string& heads) {
+  Json parsed;
+  try {
+    parsed = Json::parse(json);
+  } catch (const Json::parse_error& error) {
+    throw BadInput(fmt::format("{}: not JSON ({})", name, error.what()));
+  }
+  return PresetReader(name, heads).preset(parsed);
+}
+
+}  // namespace attngap

@@ -1,0 +1,51 @@
+#pragma once
+
+#include "experiments/criterion.hpp"
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace attngap {
+
+/// One `attngap run` of a figure: its name, and its words in full and in quick form.
+struct PresetRun {
+  std::string name;
+  std::vector<std::string> words;
+  std::vector<std::string> quick_words;
+};
+
+/// A figure of a paper: how it was made there, how it is made here, and what it must show.
+///
+/// A preset is a JSON object with the texts `title`, `paper`, `protocol`, `ours` and `expected`; `runs`, a
+/// list of objects with `name`, `experiment`, `options` (of `attngap run`: a text, a number, true, or a list)
+/// and, where a shorter run will do, `quick` (the options that then differ); and `criteria`, a list of
+/// objects with `claim`, `run`, and one of `below` (two selections; `factor`), `slope` (one; `against`,
+/// `within`), `between` (one; `within`) and `agree` (two). A selection is an object of fields of a row; a
+/// number stands for itself, a pair for a range. `{heads}` in an option is the directory of the bundled
+/// heads.
+struct Preset {
+  std::string name;
+  std::string title;
+  std::string paper;
+  std::string protocol;  ///< of the paper
+  std::string ours;      ///< what differs, or was not said there
+  std::string expected;  ///< the shape of the figure
+  std::vector<PresetRun> runs;
+  std::vector<Criterion> criteria;
+};
+
+/// A preset as it is part of the program.
+struct PresetText {
+  std::string_view name;
+  std::string_view json;
+};
+
+/// Every bundled preset, in the order of their names; the files are experiments/presets/NAME.json.
+std::span<const PresetText> preset_texts();
+
+/// Reads a preset. Throws BadInput naming the preset, the entry and what is wrong with it.
+Preset parse_preset(const std::string& name, std::string_view json, const std::string& heads);
+
+}  // namespace attngap
