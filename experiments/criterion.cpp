@@ -18,7 +18,8 @@ namespace {
 
 constexpr double kSigmas = 3.0;
 constexpr double kFalseAlarm = 1e-4;
-constexpr double kBlunt = 0.2;  // relative standard error beyond which agreement says nothing
+constexpr double kRounding = 1e-12;  // relative, of closed forms and of means of equal numbers
+constexpr double kBlunt = 0.2;       // relative standard error beyond which agreement says nothing
 constexpr double kEvery = std::numeric_limits<double>::infinity();
 
 struct WordField {
@@ -35,7 +36,8 @@ constexpr std::array kWords{WordField{"data", &ResultRow::data},
                             WordField{"target", &ResultRow::target}, WordField{"metric", &ResultRow::metric}};
 constexpr std::array kNumbers{
     NumberField{"draws", &ResultRow::draws}, NumberField{"length", &ResultRow::length},
-    NumberField{"head_dim", &ResultRow::head_dim}, NumberField{"queries", &ResultRow::queries}};
+    NumberField{"head_dim", &ResultRow::head_dim}, NumberField{"queries", &ResultRow::queries},
+    NumberField{"dimension", &ResultRow::dimension}};
 
 const std::string& word_of(const ResultRow& row, std::string_view name) {
   const auto* found =
@@ -79,7 +81,8 @@ using Pair = std::pair<const ResultRow*, const ResultRow*>;
 std::vector<Pair> pairs_of(const Criterion& criterion, const std::vector<ResultRow>& rows) {
   const auto free = [&](std::string_view field) {
     const std::string name(field);
-    return (criterion.left.words.contains(name) && criterion.right.words.contains(name)) ||
+    return field == "target" || field == "dimension" ||  // follow from the estimator and the count
+           (criterion.left.words.contains(name) && criterion.right.words.contains(name)) ||
            (criterion.left.ranges.contains(name) && criterion.right.ranges.contains(name));
   };
   const auto same_point = [&](const ResultRow& a, const ResultRow& b) {
@@ -114,42 +117,66 @@ Finding nothing_to_judge() {
   return {Judgement::undecided, "no row with a number to judge"};
 }
 
-Finding judge_below(const Criterion& criterion, const std::vector<ResultRow>& rows) {
-  const auto pairs = pairs_of(criterion, rows);
-  if (pairs.empty()) return nothing_to_judge();
-  const auto margin = [&](const Pair& pair) {
-    const auto& [left, right] = pair;
-    return in_errors(right->value - criterion.factor * left->value,
-                     std::hypot(error_of(*right), criterion.factor * error_of(*left)));
+// A number with its standard error, and the row it is at.
+struct Point {
+  double value = 0.0;
+  double error = 0.0;
+  const ResultRow* row = nullptr;
+};
+
+// Whether all points are within [low, high], by the one that is closest to an end.
+Finding judge_within(const std::vector<Point>& points, double low, double high, std::string_view what) {
+  if (points.empty()) return nothing_to_judge();
+  const auto margin = [&](const Point& point) {
+    return in_errors(std::min(point.value - low, high - point.value), point.error);
   };
-  const Pair& closest = *std::min_element(
-      pairs.begin(), pairs.end(), [&](const Pair& a, const Pair& b) { return margin(a) < margin(b); });
-  double ratio = 0.0;
-  for (const auto& [left, right] : pairs) ratio = std::max(ratio, left->value / right->value);
-  const auto& [left, right] = closest;
-  return {decided(margin(closest)),
-          fmt::format("{} against {} at {} ({}; the closest of {} points; largest ratio {:.3g})",
-                      number_with_error(*left), number_with_error(*right), place_of(*left),
-                      in_words(margin(closest)), pairs.size(), ratio)};
+  const auto closest = std::min_element(
+      points.begin(), points.end(), [&](const Point& a, const Point& b) { return margin(a) < margin(b); });
+  const auto [least, most] = std::minmax_element(
+      points.begin(), points.end(), [](const Point& a, const Point& b) { return a.value < b.value; });
+  const bool at_an_end = closest->error == 0 && (closest->value == low || closest->value == high);
+  std::string evidence = fmt::format("{} from {:.4g} to {:.4g} over {} points; asked for [{:g}, {:g}]", what,
+                                     least->value, most->value, points.size(), low, high);
+  if (closest->error > 0)
+    evidence +=
+        fmt::format("; {:.4g} ± {:.2g} at {}", closest->value, closest->error, place_of(*closest->row));
+  return {at_an_end ? Judgement::holds : decided(margin(*closest)), evidence};
 }
 
 Finding judge_between(const Criterion& criterion, const std::vector<ResultRow>& rows) {
-  const auto found = selected(criterion.left, rows);
-  if (found.empty()) return nothing_to_judge();
-  const auto margin = [&](const ResultRow* row) {
-    return in_errors(std::min(row->value - criterion.low, criterion.high - row->value), error_of(*row));
+  std::vector<Point> points;
+  for (const ResultRow* row : selected(criterion.left, rows))
+    points.push_back({row->value, error_of(*row), row});
+  return judge_within(points, criterion.low, criterion.high, "values");
+}
+
+Finding judge_ratio(const Criterion& criterion, const std::vector<ResultRow>& rows) {
+  std::vector<Point> points;
+  for (const auto& [left, right] : pairs_of(criterion, rows)) {
+    const double ratio = left->value / right->value;
+    const double error =
+        std::abs(ratio) * std::hypot(error_of(*left) / left->value, error_of(*right) / right->value);
+    points.push_back({ratio, error, left});
+  }
+  return judge_within(points, criterion.low, criterion.high, "ratios");
+}
+
+// left < right, by the pair that is closest to the contrary in standard errors.
+Finding judge_below(const Criterion& criterion, const std::vector<ResultRow>& rows) {
+  const auto pairs = pairs_of(criterion, rows);
+  if (pairs.empty()) return nothing_to_judge();
+  const auto margin = [](const Pair& pair) {
+    return in_errors(pair.second->value - pair.first->value,
+                     std::hypot(error_of(*pair.first), error_of(*pair.second)));
   };
-  const ResultRow* closest =
-      *std::min_element(found.begin(), found.end(),
-                        [&](const ResultRow* a, const ResultRow* b) { return margin(a) < margin(b); });
-  const auto [least, most] = std::minmax_element(
-      found.begin(), found.end(), [](const ResultRow* a, const ResultRow* b) { return a->value < b->value; });
-  const Judgement judgement = margin(closest) == 0 ? Judgement::holds : decided(margin(closest));
-  return {judgement,
-          fmt::format("from {:.4g} to {:.4g} over {} rows; the closest to an end of [{:g}, {:g}] is "
-                      "{} at {}",
-                      (*least)->value, (*most)->value, found.size(), criterion.low, criterion.high,
-                      number_with_error(*closest), place_of(*closest))};
+  const auto closest = std::min_element(pairs.begin(), pairs.end(),
+                                        [&](const Pair& a, const Pair& b) { return margin(a) < margin(b); });
+  double ratio = 0.0;
+  for (const auto& [left, right] : pairs) ratio = std::max(ratio, left->value / right->value);
+  return {decided(margin(*closest)),
+          fmt::format("{} against {} at {} ({}; the closest of {} points; largest ratio {:.3g})",
+                      number_with_error(*closest->first), number_with_error(*closest->second),
+                      place_of(*closest->first), in_words(margin(*closest)), pairs.size(), ratio)};
 }
 
 // The slope of one series; nothing below two points.
@@ -173,9 +200,10 @@ Finding judge_slope(const Criterion& criterion, const std::vector<ResultRow>& ro
   std::map<std::string, std::vector<const ResultRow*>> series;
   for (const ResultRow* row : selected(criterion.left, rows)) {
     if (row->value <= 0 || number_of(*row, criterion.against) <= 0) continue;
-    std::string name = fmt::format("{}, {}, {}", row->data, row->estimator, row->projection);
-    for (const auto& field : kNumbers)
-      if (field.name != criterion.against) name += fmt::format(", {}", row->*field.field);
+    std::string name =
+        fmt::format("{}, {}, {}, {}", row->data, row->estimator, row->projection, row->head_dim);
+    if (criterion.against != "draws") name += fmt::format(", m = {}", row->draws);
+    if (criterion.against == "draws") name += fmt::format(", l = {}", row->length);
     series[name].push_back(row);
   }
   Finding worst{Judgement::holds, ""};
@@ -205,8 +233,8 @@ Finding judge_agree(const Criterion& criterion, const std::vector<ResultRow>& ro
   double largest = 0.0;
   const ResultRow* farthest = nullptr;
   for (const auto& [left, right] : pairs_of(criterion, rows)) {
-    const double error = std::hypot(error_of(*left), error_of(*right));
-    if (error == 0.0) continue;
+    if (error_of(*left) == 0.0 && error_of(*right) == 0.0) continue;
+    const double error = std::hypot(error_of(*left), error_of(*right), kRounding * right->value);
     relative.push_back(error / std::abs(right->value));
     const double sigmas = std::abs(left->value - right->value) / error;
     if (farthest == nullptr || sigmas > largest) {
@@ -258,6 +286,8 @@ Finding judge(const Criterion& criterion, const std::vector<ResultRow>& rows) {
       return judge_slope(criterion, rows);
     case CriterionKind::between:
       return judge_between(criterion, rows);
+    case CriterionKind::ratio:
+      return judge_ratio(criterion, rows);
     default:
       return judge_agree(criterion, rows);
   }

@@ -13,15 +13,17 @@ namespace attngap {
 /// Which rows of a run a criterion speaks of: those whose fields have these values. Rows without a finite
 /// value are never meant.
 struct RowSelection {
-  std::map<std::string, std::string> words;                 ///< data, estimator, projection, target, metric
-  std::map<std::string, std::pair<double, double>> ranges;  ///< draws, length, head_dim, queries: from, to
+  std::map<std::string, std::string> words;  ///< data, estimator, projection, target, metric
+  std::map<std::string, std::pair<double, double>>
+      ranges;  ///< draws, dimension, length, head_dim, queries: from, to
 
   bool holds(const ResultRow& row) const;
 };
 
 /// What a criterion asks of the rows it selects.
 enum class CriterionKind {
-  below,    ///< factor·left < right at every point both have
+  below,    ///< left < right at every point both have
+  ratio,    ///< left/right is within [low, high] there
   slope,    ///< the exponent of left against a field is within [low, high]
   between,  ///< every left is within [low, high]
   agree     ///< left = right at every point both have
@@ -33,7 +35,6 @@ struct Criterion {
   std::string run;    ///< whose rows
   CriterionKind kind = CriterionKind::between;
   RowSelection left, right;
-  double factor = 1.0;
   std::string against = "draws";  ///< of `slope`: draws, length, head_dim or queries
   double low = 0.0, high = 0.0;
 };
@@ -52,13 +53,14 @@ struct Finding {
 
 /// Judges a criterion by the rows of its run.
 ///
-/// Two rows are at the same point when they agree in every field a selection may name, but for those that
-/// both selections name. `below` and `between` are decided at 3 standard errors
-/// of the closest point, where there are any. `slope` fits ln y = a + b ln x by least squares with the rows'
-/// relative standard errors as if independent, which is wide for counts that share their draws, and is
-/// decided when the 95 % interval of b lies inside the range or outside. `agree` allows as many standard
-/// errors as make one false alarm in 10⁴ over all points, and is undecided when the median relative standard
-/// error is above 0.2, as then nothing could disagree. No row is undecided.
+/// Two rows are at the same point when they agree in data, estimator, projection, metric, draws, length,
+/// head_dim and queries, but for those that both selections name. `below`, `ratio` and `between` are decided
+/// at 3 standard errors of the closest point, where there are any. `slope` fits ln y = a + b ln x to every
+/// series by least squares with the rows' relative standard errors as if independent, which is wide for
+/// counts that share their draws, and is decided when the 95 % interval of b lies inside the range or
+/// outside. `agree` allows as many standard errors, beyond a relative rounding of 1e-12, as make one false
+/// alarm in 10⁴ over all points, and is undecided when the median relative standard error is above 0.2, as
+/// then nothing could disagree. Without a row a criterion is undecided.
 Finding judge(const Criterion& criterion, const std::vector<ResultRow>& rows);
 
 /// Throws BadInput unless `field` is one a selection may name.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <initializer_list>
+#include <tuple>
 
 #include <nlohmann/json.hpp>
 
@@ -119,38 +120,40 @@ class PresetReader {
     return selection;
   }
 
-  void two_selections(const Json& json, Criterion& criterion) const {
-    require(json.is_array() && json.size() == 2, "{}: \"{}\" compares two selections", name_,
-            criterion.claim);
-    criterion.left = selection(json[0]);
-    criterion.right = selection(json[1]);
-  }
-
+  // What is asked, under its name, of one or two selections of rows.
   Criterion criterion(const Json& json) const {
+    struct Kind {
+      const char* name;
+      CriterionKind kind;
+      bool two;
+      bool within;
+    };
+    constexpr std::array kKinds{
+        Kind{"below", CriterionKind::below, true, false}, Kind{"ratio", CriterionKind::ratio, true, true},
+        Kind{"between", CriterionKind::between, false, true},
+        Kind{"slope", CriterionKind::slope, false, true}, Kind{"agree", CriterionKind::agree, true, false}};
     known(json, "criterion",
-          {"claim", "run", "below", "factor", "slope", "against", "between", "within", "agree"});
+          {"claim", "run", "below", "ratio", "between", "slope", "agree", "against", "within"});
     Criterion criterion;
     criterion.claim = text(json, "claim");
     criterion.run = text(json, "run");
-    require(
-        json.contains("below") + json.contains("slope") + json.contains("between") + json.contains("agree") ==
-            1,
-        "{}: \"{}\" must have one of below, slope, between and agree", name_, criterion.claim);
-    if (json.contains("factor")) criterion.factor = range("factor", json["factor"]).first;
-    if (json.contains("below")) {
-      criterion.kind = CriterionKind::below;
-      two_selections(json["below"], criterion);
-    } else if (json.contains("agree")) {
-      criterion.kind = CriterionKind::agree;
-      two_selections(json["agree"], criterion);
-    } else {
-      criterion.kind = json.contains("slope") ? CriterionKind::slope : CriterionKind::between;
-      criterion.left = selection(json.contains("slope") ? json["slope"] : json["between"]);
-      require(json.contains("within"), "{}: \"{}\": within is missing", name_, criterion.claim);
-      std::tie(criterion.low, criterion.high) = range("within", json["within"]);
-      if (json.contains("against")) criterion.against = text(json, "against");
-      require_row_field(criterion.against, true);
-    }
+    const auto asked = std::count_if(kKinds.begin(), kKinds.end(),
+                                     [&](const Kind& kind) { return json.contains(kind.name); });
+    require(asked == 1, "{}: \"{}\" must have one of below, ratio, between, slope and agree", name_,
+            criterion.claim);
+    const Kind& kind =
+        *std::find_if(kKinds.begin(), kKinds.end(), [&](const Kind& one) { return json.contains(one.name); });
+    const Json& selections = json[kind.name];
+    require(!kind.two || (selections.is_array() && selections.size() == 2),
+            "{}: \"{}\": {} compares a list of two selections", name_, criterion.claim, kind.name);
+    require(json.contains("within") == kind.within, "{}: \"{}\": {} {} within", name_, criterion.claim,
+            kind.name, kind.within ? "needs" : "takes no");
+    criterion.kind = kind.kind;
+    criterion.left = selection(kind.two ? selections[0] : selections);
+    if (kind.two) criterion.right = selection(selections[1]);
+    if (kind.within) std::tie(criterion.low, criterion.high) = range("within", json["within"]);
+    if (json.contains("against")) criterion.against = text(json, "against");
+    require_row_field(criterion.against, true);
     return criterion;
   }
 
