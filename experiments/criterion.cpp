@@ -1,7 +1,6 @@
 #include "experiments/criterion.hpp"
 
 #include "analysis/inference.hpp"
-#include "analysis/tail_inference.hpp"
 #include "estimators/error.hpp"
 #include "estimators/names.hpp"
 
@@ -79,11 +78,14 @@ std::vector<const ResultRow*> selected(const RowSelection& selection, const std:
 using Pair = std::pair<const ResultRow*, const ResultRow*>;
 
 std::vector<Pair> pairs_of(const Criterion& criterion, const std::vector<ResultRow>& rows) {
-  const auto free = [&](std::string_view field) {
+  const auto both_name = [&](std::string_view field) {
     const std::string name(field);
-    return field == "target" || field == "dimension" ||  // follow from the estimator and the count
-           (criterion.left.words.contains(name) && criterion.right.words.contains(name)) ||
+    return (criterion.left.words.contains(name) && criterion.right.words.contains(name)) ||
            (criterion.left.ranges.contains(name) && criterion.right.ranges.contains(name));
+  };
+  const auto free = [&](std::string_view field) {
+    if (field == "target" || field == "dimension") return true;  // follow from the estimator and the count
+    return both_name(field) || (field == "queries" && both_name("length"));  // as many as keys, or as asked
   };
   const auto same_point = [&](const ResultRow& a, const ResultRow& b) {
     return std::all_of(kWords.begin(), kWords.end(),
@@ -179,21 +181,34 @@ Finding judge_below(const Criterion& criterion, const std::vector<ResultRow>& ro
                       place_of(*closest->first), in_words(margin(*closest)), pairs.size(), ratio)};
 }
 
-// The slope of one series; nothing below two points.
+// The slope of one series; nothing below two counts. Every point weighs alike, as errors of a few replicates
+// are themselves guesses; the interval is the wider of what the errors and what the scatter about the line
+// say.
 std::optional<Estimated> slope_of(const std::vector<const ResultRow*>& series, const std::string& against) {
-  const auto count = static_cast<Eigen::Index>(series.size());
-  if (count < 2) return std::nullopt;
-  Eigen::VectorXd x(count), y(count);
-  Eigen::MatrixXd covariance = Eigen::MatrixXd::Zero(count, count);
-  for (Eigen::Index i = 0; i < count; ++i) {
-    const ResultRow& row = *series[static_cast<std::size_t>(i)];
-    x(i) = std::log(number_of(row, against));
-    y(i) = std::log(row.value);
-    const double relative = error_of(row) / row.value;
-    constexpr double kExact = 1e-12;  // of rows without an error of sampling: all weigh alike
-    covariance(i, i) = std::max(relative * relative, kExact);
+  const auto count = static_cast<double>(series.size());
+  double x_mean = 0.0, y_mean = 0.0, variance = 0.0;
+  for (const ResultRow* row : series) {
+    x_mean += std::log(number_of(*row, against)) / count;
+    y_mean += std::log(row->value) / count;
+    variance += std::pow(error_of(*row) / row->value, 2) / count;
   }
-  return gls_slope(x, y, covariance);
+  double xx = 0.0, xy = 0.0, yy = 0.0;
+  for (const ResultRow* row : series) {
+    const double x = std::log(number_of(*row, against)) - x_mean;
+    const double y = std::log(row->value) - y_mean;
+    xx += x * x;
+    xy += x * y;
+    yy += y * y;
+  }
+  if (xx <= 0.0) return std::nullopt;
+  const double slope = xy / xx;
+  double half = boost::math::quantile(boost::math::normal(), 0.975) * std::sqrt(variance / xx);
+  const double freedom = count - 2.0;
+  if (freedom >= 1.0) {
+    const double scatter = std::max(yy - slope * xy, 0.0) / freedom;
+    half = std::max(half, student_t_quantile(0.975, freedom) * std::sqrt(scatter / xx));
+  }
+  return Estimated{slope, 0.0, slope - half, slope + half};
 }
 
 Finding judge_slope(const Criterion& criterion, const std::vector<ResultRow>& rows) {

@@ -51,16 +51,19 @@ struct Finding {
   std::string evidence;
 };
 
-/// Judges a criterion by the rows of its run.
+/// Judges a criterion by the rows of its run. Without a row it is undecided.
 ///
 /// Two rows are at the same point when they agree in data, estimator, projection, metric, draws, length,
-/// head_dim and queries, but for those that both selections name. `below`, `ratio` and `between` are decided
-/// at 3 standard errors of the closest point, where there are any. `slope` fits ln y = a + b ln x to every
-/// series by least squares with the rows' relative standard errors as if independent, which is wide for
-/// counts that share their draws, and is decided when the 95 % interval of b lies inside the range or
-/// outside. `agree` allows as many standard errors, beyond a relative rounding of 1e-12, as make one false
-/// alarm in 10⁴ over all points, and is undecided when the median relative standard error is above 0.2, as
-/// then nothing could disagree. Without a row a criterion is undecided.
+/// head_dim and queries, but for those that both selections name, and queries where both name a length.
+///
+///   below, ratio, between   decided at 3 standard errors of the closest point, where there are any
+///   slope   of ln y = a + b ln x in every series by least squares, all points alike; decided when the 95 %
+///           interval of b lies inside the range or outside: the normal one of the rows' relative standard
+///           errors as if independent (wide for counts that share their draws), or Student's of the scatter
+///           about the line, whichever is wider
+///   agree   as many standard errors, beyond a relative rounding of 1e-12, as make one false alarm in 10⁴
+///           over all points; undecided when the median relative standard error is above 0.2, as then
+///           nothing could disagree
 Finding judge(const Criterion& criterion, const std::vector<ResultRow>& rows);
 
 /// Throws BadInput unless `field` is one a selection may name.

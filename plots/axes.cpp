@@ -111,6 +111,20 @@ std::string x_label(double x, bool as_powers) {
 
 constexpr double kLongNumber = 65536;
 
+// A tick at every value, with labels from the right wherever there is room for one on a logarithmic axis.
+std::vector<Tick> spread_ticks(const std::vector<double>& values, std::size_t most) {
+  const double room =
+      std::log(values.back() / values.front()) / static_cast<double>(std::max<std::size_t>(most, 1));
+  std::vector<Tick> ticks(values.size());
+  double free_up_to = std::numeric_limits<double>::infinity();
+  for (std::size_t i = values.size(); i-- > 0;) {
+    const bool shown = std::log(values[i]) <= free_up_to;
+    ticks[i] = {values[i], shown ? x_label(values[i], false) : std::string()};
+    if (shown) free_up_to = std::log(values[i]) - room;
+  }
+  return ticks;
+}
+
 }  // namespace
 
 std::vector<Tick> x_ticks(const Panel& panel, std::size_t most) {
@@ -124,6 +138,8 @@ std::vector<Tick> x_ticks(const Panel& panel, std::size_t most) {
   }
   std::vector<double> labelled;
   std::copy_if(values.begin(), values.end(), std::back_inserter(labelled), is_power_of_two);
+  if (panel.log_x && labelled.size() >= 2 && 2 * labelled.back() <= values.back())
+    return spread_ticks(values, most);
   if (!panel.log_x || labelled.size() < 2) labelled = values;
   const bool as_powers = panel.log_x && !labelled.empty() && labelled.back() >= kLongNumber &&
                          std::all_of(labelled.begin(), labelled.end(), is_power_of_two);

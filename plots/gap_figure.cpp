@@ -294,6 +294,12 @@ std::vector<NamedFigure> gap_figures(const std::vector<ResultRow>& rows) {
     figure.title = fmt::format("{}: {}", head, geometry(run.rows_of_head.at(head)));
     figure.subtitle = target_sentence(run);
     figure.panels = {median_panel(run, head), relative_mse_panel(run, head)};
+    const bool measured_mse = run.rows.at(head).contains(kRelativeMse);
+    if (measured_mse &&
+        figure.panels.back().series.empty()) {  // axes without a curve say less than a sentence
+      figure.panels.pop_back();
+      figure.subtitle = joined(figure.subtitle, "no estimator here has a mean square error");
+    }
     figures.push_back({figure_name("gap_", head, taken), std::move(figure)});
   }
   return figures;

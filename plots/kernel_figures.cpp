@@ -130,7 +130,7 @@ Figure against_cosine(const KernelRows& rows, std::int64_t dim, Curves curves,
   for (const double norm : rows.values(curves.predicted, norm_of)) {
     Panel panel;
     panel.name = fmt::format("norm={}", norm);
-    panel.title = fmt::format("|x| = |y| = {}", norm);
+    panel.title = fmt::format("|x| = |y| = {:.4g}", norm);
     panel.x_title = "cosine of the angle of x and y";
     panel.log_x = false;
     panel.x_ticks = {-1, -0.5, 0, 0.5, 1};
@@ -254,7 +254,7 @@ std::vector<NamedFigure> kernel_variance_by_m(const std::vector<ResultRow>& all)
     for (const double norm : rows.values("predicted_kernel_variance", norm_of)) {
       Panel panel;
       panel.name = fmt::format("norm={}", norm);
-      panel.title = fmt::format("|x| = |y| = {}", norm);
+      panel.title = fmt::format("|x| = |y| = {:.4g}", norm);
       panel.x_title = "random directions m";
       panel.y_title = "relative variance Var K̂ / K²";
       const auto wanted = [=](const PairRow& row) {

@@ -250,12 +250,29 @@ TEST(Placement, AGuideWithoutRoomIsLeftOut) {
 
 TEST(GapFigure, BothPanelsHaveOneXAxisWhateverTheyShow) {
   std::vector<ResultRow> rows;
-  add_estimator(rows, "head", "rfa", "no-moment");
+  add_estimator(rows, "head", "performer", "ok");
+  rows.push_back(row("head", "rfa", 65536, "median_relative_error", 0.1));
   const auto panels = gap_figures(rows)[0].figure.panels;
-  EXPECT_THAT(panels[1].series, IsEmpty());
-  EXPECT_EQ(x_range(panels[1]).low, x_range(panels[0]).low);
+  ASSERT_THAT(panels, SizeIs(2));
   EXPECT_EQ(x_range(panels[1]).high, x_range(panels[0]).high);
-  EXPECT_THAT(x_ticks(panels[1], 9), SizeIs(4));
+  EXPECT_EQ(x_range(panels[1]).low, x_range(panels[0]).low);
+  EXPECT_THAT(x_ticks(panels[1], 9), SizeIs(5));
+}
+
+TEST(GapFigure, WithoutAnyMeanSquareASentenceStandsForThePanel) {
+  std::vector<ResultRow> rows;
+  add_estimator(rows, "head", "rfa", "no-moment");
+  const auto figure = gap_figures(rows)[0].figure;
+  EXPECT_THAT(figure.panels, SizeIs(1));
+  EXPECT_THAT(figure.subtitle, HasSubstr("no estimator here has a mean square error"));
+}
+
+TEST(Ticks, CountsThatAreNoPowersOfTwoAreLabelledWhereThereIsRoom) {
+  Panel panel;
+  panel.x_ticks = {1, 4, 16, 25, 36, 49, 100, 144};
+  std::vector<std::string> labels;
+  for (const auto& tick : x_ticks(panel, 5)) labels.push_back(tick.label);
+  EXPECT_THAT(labels, ElementsAre("1", "4", "16", "", "", "49", "", "144"));
 }
 
 TEST(GapFigure, BaselinesAloneMakeNoFigure) {
