@@ -21,12 +21,21 @@ std::int64_t status_bytes(const std::string& name) {
   return -1;
 }
 
+// What glibc starts with, and the most it would go to by itself.
+constexpr int kMapped = 128 << 10;
+constexpr int kKept = 32 << 20;
+
 }  // namespace
 
 ResidentPeak::ResidentPeak() {
+  mallopt(M_MMAP_THRESHOLD, kMapped);
   malloc_trim(0);
   std::ofstream("/proc/self/clear_refs") << "5";
   start_ = status_bytes("VmRSS");
+}
+
+ResidentPeak::~ResidentPeak() {
+  mallopt(M_MMAP_THRESHOLD, kKept);
 }
 
 std::int64_t ResidentPeak::bytes() const {

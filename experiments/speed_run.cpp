@@ -19,17 +19,10 @@ struct Contestant {
   Index draws;
 };
 
-struct Cost {
-  double seconds = 0.0;
-  double bytes = 0.0;
-};
-
-Cost cost_of(const std::function<void()>& work) {
-  const ResidentPeak memory;
+double seconds_of(const std::function<void()>& work) {
   const auto start = std::chrono::steady_clock::now();
   work();
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return {seconds, static_cast<double>(memory.bytes())};
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 // One head at one length, with all its queries, and at those exact attention is timed at.
@@ -118,9 +111,17 @@ class SpeedCell final : public Cell {
 
 class SpeedWorker final : public ReplicateWorker {
  public:
-  // The first touch of code and memory is no part of any time.
+  // The first call finds the memory, which chance has no part in. Time is of later ones, whose code and
+  // memory have been touched.
   explicit SpeedWorker(const SpeedCell& cell) : cell_(cell), series_(2 * cell.contestants_.size()) {
-    for (const Contestant& contestant : cell_.contestants_) cost(contestant, {});
+    for (const Contestant& contestant : cell_.contestants_) {
+      const ResidentPeak memory;
+      answer(contestant, {});
+      bytes_.push_back(static_cast<double>(memory.bytes()));
+      if (is_exact(contestant))  // it goes query by query: the rest is what it writes
+        bytes_.back() += sizeof(double) * (queries_of(cell_.problem_) - queries_of(cell_.sampled_)) *
+                         static_cast<double>(cell_.problem_.value_dim() + 1);
+    }
   }
 
  private:
@@ -130,34 +131,31 @@ class SpeedWorker final : public ReplicateWorker {
 
   void draw(const StreamAddress& address) override {
     for (std::size_t i = 0; i < cell_.contestants_.size(); ++i) {
-      const Cost cost_of_one = cost(cell_.contestants_[i], address);
-      series_[2 * i].push_back(cost_of_one.seconds);
-      series_[2 * i + 1].push_back(cost_of_one.bytes);
+      const Contestant& contestant = cell_.contestants_[i];
+      double seconds = seconds_of([&] { answer(contestant, address); });
+      if (is_exact(contestant)) seconds *= queries_of(cell_.problem_) / queries_of(cell_.sampled_);
+      series_[2 * i].push_back(seconds);
+      series_[2 * i + 1].push_back(bytes_[i]);
     }
   }
 
   std::vector<std::vector<double>> block() const override { return series_; }
 
-  Cost cost(const Contestant& contestant, const StreamAddress& address) const {
-    const bool exact = contestant.estimator == cell_.exact_.get();
-    const AttentionProblem& problem = exact ? cell_.sampled_ : cell_.problem_;
+  bool is_exact(const Contestant& contestant) const { return contestant.estimator == cell_.exact_.get(); }
+  static double queries_of(const AttentionProblem& problem) { return static_cast<double>(problem.queries()); }
+
+  // As its user runs it: prepared, and drawn once.
+  void answer(const Contestant& contestant, const StreamAddress& address) const {
+    const AttentionProblem& problem = is_exact(contestant) ? cell_.sampled_ : cell_.problem_;
     const AttentionEstimator* group[] = {contestant.estimator};
     std::vector<Index> counts;
     if (contestant.draws > 0) counts.push_back(contestant.draws);
-    Cost cost = cost_of([&] {
-      const auto plan = contestant.estimator->plan(problem, group, counts, cell_.spec_.precision);
-      plan->sampler()->draw(address, [](std::size_t, std::size_t, const AttentionEstimate&) {});
-    });
-    if (exact) {  // it goes query by query: time in proportion, memory by what it writes
-      const auto all = static_cast<double>(cell_.problem_.queries());
-      const auto measured = static_cast<double>(problem.queries());
-      cost.seconds *= all / measured;
-      cost.bytes += sizeof(double) * (all - measured) * static_cast<double>(problem.value_dim() + 1);
-    }
-    return cost;
+    const auto plan = contestant.estimator->plan(problem, group, counts, cell_.spec_.precision);
+    plan->sampler()->draw(address, [](std::size_t, std::size_t, const AttentionEstimate&) {});
   }
 
   const SpeedCell& cell_;
+  std::vector<double> bytes_;
   std::vector<std::vector<double>> series_;
 };
 

@@ -14,8 +14,8 @@ namespace attngap {
 ///
 ///   seconds      of one head of l queries
 ///   speedup      exact seconds / seconds, by replicate
-///   peak_bytes   the most memory beyond what was held before: the largest resident size of the process
-///                within the call (Linux), less that at its start
+///   peak_bytes   the most memory beyond what was held before, in a first call that no time is taken of: the
+///                largest resident size of the process within it (Linux), less that at its start
 ///
 /// These are times of a machine: other runs give other numbers.
 CellMaker speed_vs_length_cells(const RunSpec& spec);
