@@ -108,6 +108,12 @@ std::string page_of(const Reproduced& done, const std::filesystem::path& directo
   return text;
 }
 
+std::string experiment_of(const Preset& preset, const std::string& run) {
+  const auto found = std::find_if(preset.runs.begin(), preset.runs.end(),
+                                  [&](const PresetRun& one) { return one.name == run; });
+  return found->words.front();
+}
+
 nlohmann::ordered_json as_json(const std::vector<Reproduced>& all) {
   auto figures = nlohmann::ordered_json::array();
   for (const Reproduced& done : all) {
@@ -115,6 +121,7 @@ nlohmann::ordered_json as_json(const std::vector<Reproduced>& all) {
     for (std::size_t i = 0; i < done.findings.size(); ++i)
       criteria.push_back({{"claim", done.preset.criteria[i].claim},
                           {"run", done.preset.criteria[i].run},
+                          {"experiment", experiment_of(done.preset, done.preset.criteria[i].run)},
                           {"judgement", judgement_name(done.findings[i].judgement)},
                           {"evidence", done.findings[i].evidence}});
     figures.push_back({{"name", done.preset.name},
