@@ -214,4 +214,10 @@ std::unique_ptr<AttentionEstimator> make_elementwise(const Spec& spec) {
   return std::make_unique<Elementwise>(canonical, degree, accumulation);
 }
 
+std::optional<ElementwiseState> elementwise_state(const Spec& spec, Index channels) {
+  const std::optional<Index> degree = degree_of(spec);
+  if (!degree) return std::nullopt;
+  return ElementwiseState(channels, *degree, accumulation_named(option(spec, "accumulate")));
+}
+
 }  // namespace attngap

@@ -4,6 +4,7 @@
 #include "estimators/elementwise_state.hpp"
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace attngap {
@@ -44,5 +45,9 @@ ElementwiseByDegree elementwise_by_degree(const AttentionProblem& problem, Index
 /// terms (degree + 1; not both), accumulate and denominator (need a degree). The run's precision does not
 /// apply. Its terms per key are those of one channel: a problem with d = p = 1.
 std::unique_ptr<AttentionEstimator> make_elementwise(const Spec& spec);
+
+/// An empty state of `elementwise` with the keys of this specification; none for the full form, whose weights
+/// need every key. Throws BadInput where make_elementwise does.
+std::optional<ElementwiseState> elementwise_state(const Spec& spec, Index channels);
 
 }  // namespace attngap

@@ -157,4 +157,10 @@ ElementwiseReadout ElementwiseState::read_degrees(const Row& q) const {
   return readout;
 }
 
+std::size_t ElementwiseState::bytes() const {
+  return std::visit(
+      [](const auto& sums) { return (sums.values.size() + sums.mass.size()) * sizeof(sums.values[0]); },
+      sums_);
+}
+
 }  // namespace attngap

@@ -49,6 +49,9 @@ class ElementwiseState {
   Index degree() const { return degree_; }
   Index pushed() const { return pushed_; }
 
+  /// What the sums take: 2 (t + 1) d numbers of the arithmetic.
+  std::size_t bytes() const;
+
   /// Takes in one token; k and v have d entries, else BadInput.
   void push(const Eigen::Ref<const Eigen::RowVectorXd>& k, const Eigen::Ref<const Eigen::RowVectorXd>& v);
 

@@ -2,6 +2,7 @@
 
 #include "estimators/names.hpp"
 #include "experiments/control_variates_run.hpp"
+#include "experiments/decoding_run.hpp"
 #include "experiments/distributions_run.hpp"
 #include "experiments/gap_length_run.hpp"
 #include "experiments/gap_run.hpp"
@@ -24,6 +25,10 @@ constexpr std::array kExperiments{
     NamedExperiment{"speed-vs-length",
                     "seconds and memory of exact attention and of each estimator against the length", "256",
                     &speed_vs_length_cells, Workload::lengths, false, true},
+    NamedExperiment{
+        "decoding-speed",
+        "seconds and memory of one more token: exact attention with a cache against recurrent states", "1",
+        &decoding_speed_cells, Workload::lengths, false, true},
     NamedExperiment{"control-variates",
                     "bias, variance and MSE of every coefficient policy: from RFA over EVA to softmax", "16",
                     &control_variates_cells, Workload::heads, true},

@@ -1,6 +1,7 @@
 #include "experiments/gap_length_run.hpp"
 
 #include "estimators/error.hpp"
+#include "experiments/decoding_run.hpp"
 #include "experiments/length_source.hpp"
 #include "experiments/memory_need.hpp"
 
@@ -31,6 +32,10 @@ std::vector<std::string> check_lengths(const RunSpec& spec, int threads) {
     names.push_back(source.name());
     identities.push_back(source.identity());
     const Index length = spec.length_of(cell);
+    if (spec.experiment == "decoding-speed") {
+      require_decodable(spec, source.stored(1), length);
+      continue;
+    }
     if (source.streams(length, estimators)) {
       require_run_fits(longest, SyntheticStream(source.synthetic(length)).queries(spec.queries), threads);
       continue;

@@ -37,13 +37,14 @@ bool LengthSource::streams(Index length, const Estimators& estimators) const {
                      [](const auto& estimator) { return estimator->streams(); });
 }
 
+AttentionProblem LengthSource::whole(Index length) const {
+  if (synthetic_) return make_synthetic(synthetic(length));
+  const AttentionProblem head = load_dataset(argument_).problem;
+  return at_tokens(head, strided_ ? strided_tokens(head.keys(), length) : first_tokens(length));
+}
+
 AttentionProblem LengthSource::stored(Index length) const {
-  const auto whole = [&] {
-    if (synthetic_) return make_synthetic(synthetic(length));
-    const AttentionProblem head = load_dataset(argument_).problem;
-    return at_tokens(head, strided_ ? strided_tokens(head.keys(), length) : first_tokens(length));
-  };
-  return queries_ == 0 ? whole() : sample_queries(whole(), queries_);
+  return queries_ == 0 ? whole(length) : sample_queries(whole(length), queries_);
 }
 
 SyntheticSpec LengthSource::synthetic(Index length) const {

@@ -24,7 +24,9 @@ class LengthSource {
   /// lengths whose pairs of keys are looked at, if every estimator streams.
   bool streams(Index length, const Estimators& estimators) const;
 
-  /// The problem of that length at the measured queries. Throws BadInput when it does not fit the memory.
+  /// The problem of that length at all its queries, and at the measured ones. Throws BadInput when it does
+  /// not fit the memory.
+  AttentionProblem whole(Index length) const;
   AttentionProblem stored(Index length) const;
 
   /// The synthetic problem of that length.

@@ -8,6 +8,7 @@
 #include "estimators/feature_map.hpp"
 #include "estimators/maclaurin.hpp"
 #include "estimators/projection.hpp"
+#include "experiments/cost_cell.hpp"
 #include "experiments/data_source.hpp"
 #include "experiments/experiment_table.hpp"
 #include "experiments/synthetic.hpp"
@@ -74,8 +75,8 @@ std::vector<Listed> list_experiments() {
 
 std::vector<Listed> list_metrics() {
   std::vector<Listed> listed;
-  for (const auto& rows :
-       {gap_metric_names(), kernel_metric_names(), truncation_metric_names(), distribution_metric_names()})
+  for (const auto& rows : {gap_metric_names(), kernel_metric_names(), truncation_metric_names(),
+                           distribution_metric_names(), cost_metric_names()})
     for (const auto& row : rows) listed.push_back({std::string(row.name), std::string(row.meaning), "", {}});
   return listed;
 }

@@ -129,7 +129,7 @@ void print_speed(const std::vector<ResultRow>& rows) {
 // The gap at the largest count, a line an estimator and head.
 void print_summary(const RunSpec& spec, const std::vector<ResultRow>& rows) {
   if (spec.pairs || spec.truncation) return;
-  if (spec.experiment == "speed-vs-length") return print_speed(rows);
+  if (experiment_named(spec.experiment).alone) return print_speed(rows);
   std::string head;
   for (const ResultRow& row : rows) {
     const Index largest = spec.lengths ? spec.lengths->features_at(row.length).back() : spec.features.back();
@@ -260,17 +260,19 @@ int carry_out(const VerbOptions& options, const RunSpec& spec, const std::string
 VerbOptions run_options() {
   VerbOptions options(
       "run EXPERIMENT --data F… --estimators E… --out DIR",
-      fmt::format("Measures, stores every finished block in DIR/run.sqlite, and writes DIR/results.csv and "
-                  "DIR/figures.\nThe same command on the same DIR resumes an interrupted run; the "
-                  "numbers do not depend on --threads.\n\nexperiments:\n{}\n"
-                  "gap-vs-features adds what first-order theory predicts (`attngap predict`), up to {} keys "
-                  "(arccos and "
-                  "regularized\nfeatures, Maclaurin kernels other than exp and allocated degrees: {}).\n"
-                  "gap-vs-length and speed-vs-length take --lengths; --features (64 unless given) may hold "
-                  "sqrt and log there.\n"
-                  "kernel-variance takes pairs instead of --data (m = 1,4,16,64 and 4096 replicates unless "
-                  "given);\ntaylor-truncation takes no --estimators, and --data if there is any.",
-                  fmt::join(experiment_names(), "\n"), kPredictedKeys, kPredictedKeysOneByOne));
+      fmt::format(
+          "Measures, stores every finished block in DIR/run.sqlite, and writes DIR/results.csv and "
+          "DIR/figures.\nThe same command on the same DIR resumes an interrupted run; the "
+          "numbers do not depend on --threads.\n\nexperiments:\n{}\n"
+          "gap-vs-features adds what first-order theory predicts (`attngap predict`), up to {} keys "
+          "(arccos and "
+          "regularized\nfeatures, Maclaurin kernels other than exp and allocated degrees: {}).\n"
+          "gap-vs-length, speed-vs-length and decoding-speed take --lengths; --features (64 unless "
+          "given) may hold sqrt and log\nthere. In decoding-speed --queries is the number of sequences "
+          "that are decoded side by side.\n"
+          "kernel-variance takes pairs instead of --data (m = 1,4,16,64 and 4096 replicates unless "
+          "given);\ntaylor-truncation takes no --estimators, and --data if there is any.",
+          fmt::join(experiment_names(), "\n"), kPredictedKeys, kPredictedKeysOneByOne));
   declare_options(options);
   return options;
 }

@@ -339,7 +339,19 @@ std::string crossings(const std::vector<LabelledCurve>& curves) {
 
 }  // namespace
 
-std::vector<NamedFigure> speed_figures(const std::vector<ResultRow>& rows) {
+namespace {
+
+// What differs between whole heads and single tokens.
+struct CostTexts {
+  const char* name;     // of the figure's file
+  const char* subject;  // after the head dimension; with the number of queries
+  const char* seconds;
+  const char* memory;  // the metric
+  const char* memory_title;
+  std::vector<SlopeGuide> guides;
+};
+
+std::vector<NamedFigure> cost_figures(const std::vector<ResultRow>& rows, const CostTexts& texts) {
   const Pointers all = pointers(rows);
   std::set<std::string> taken;
   std::vector<NamedFigure> figures;
@@ -348,17 +360,38 @@ std::vector<NamedFigure> speed_figures(const std::vector<ResultRow>& rows) {
     const std::vector<CountRule> rules = count_rules(own);
     const auto curves = curves_of(own, rules);
     Figure figure;
-    figure.title = fmt::format("{}: d = {}, all l queries, one thread, {} repetitions", head,
-                               own.front()->head_dim, own.front()->replicates);
+    figure.title =
+        fmt::format("{}: d = {}, {}, one thread, {} repetitions", head, own.front()->head_dim,
+                    fmt::format(fmt::runtime(texts.subject), own.front()->queries), own.front()->replicates);
     figure.subtitle = joined(rules_text(rules), "bands: 95 % intervals");
-    figure.panels = {speed_panel(curves, own, "seconds", "seconds a head", 1.0),
+    figure.panels = {speed_panel(curves, own, "seconds", texts.seconds, 1.0),
                      speed_panel(curves, own, "speedup", "times as fast as exact attention", 1.0),
-                     speed_panel(curves, own, "peak_bytes", "memory beyond the head [MiB]", 1024.0 * 1024.0)};
-    figure.panels[0].guides = {{1.0, "slope 1"}, {2.0, "slope 2"}};
+                     speed_panel(curves, own, texts.memory, texts.memory_title, 1024.0 * 1024.0)};
+    figure.panels[0].guides = texts.guides;
     figure.panels[1].note = crossings(curves);
-    figures.push_back({figure_name("speed_", head, taken), std::move(figure)});
+    figures.push_back({figure_name(texts.name, head, taken), std::move(figure)});
   }
   return figures;
+}
+
+}  // namespace
+
+std::vector<NamedFigure> speed_figures(const std::vector<ResultRow>& rows) {
+  return cost_figures(rows, {"speed_",
+                             "all l queries",
+                             "seconds a head",
+                             "peak_bytes",
+                             "memory beyond the head [MiB]",
+                             {{1.0, "slope 1"}, {2.0, "slope 2"}}});
+}
+
+std::vector<NamedFigure> decoding_figures(const std::vector<ResultRow>& rows) {
+  return cost_figures(rows, {"decoding_",
+                             "{} sequences side by side",
+                             "seconds a token",
+                             "state_bytes",
+                             "cache or states [MiB]",
+                             {{1.0, "slope 1"}}});
 }
 
 }  // namespace attngap

@@ -24,6 +24,10 @@ std::vector<NamedFigure> length_regimes(const std::vector<ResultRow>& rows);
 /// exact attention, and memory, against the length. The note names where a curve crosses exact attention.
 std::vector<NamedFigure> speed_figures(const std::vector<ResultRow>& rows);
 
+/// The same from rows of decoding-speed (`decoding_DATA`): seconds a token of all sequences, and the memory
+/// of their caches or states.
+std::vector<NamedFigure> decoding_figures(const std::vector<ResultRow>& rows);
+
 /// The length at which a curve of speedups (increasing lengths) first passes 1 from below for good, by
 /// interpolation on logarithms; none if it does not.
 std::optional<double> crossover_length(std::span<const double> lengths, std::span<const double> speedups);

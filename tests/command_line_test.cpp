@@ -11,6 +11,7 @@
 #include "estimators/feature_map.hpp"
 #include "estimators/maclaurin.hpp"
 #include "estimators/projection.hpp"
+#include "experiments/cost_cell.hpp"
 #include "experiments/experiment_table.hpp"
 #include "experiments/synthetic_stream.hpp"
 #include "plots/figures.hpp"
@@ -87,7 +88,8 @@ TEST_F(CommandLine, EveryFamilyListsTheNamesOfItsTable) {
   for (const auto& row : maclaurin_kernels()) tables["kernels"].emplace_back(row.name);
   for (const auto& row : experiment_table()) tables["experiments"].emplace_back(row.name);
   for (const auto& table :
-       {gap_metric_names(), kernel_metric_names(), truncation_metric_names(), distribution_metric_names()})
+       {gap_metric_names(), kernel_metric_names(), truncation_metric_names(), distribution_metric_names(),
+        cost_metric_names()})
     for (const auto& row : table) tables["metrics"].emplace_back(row.name);
   for (const auto& row : coefficients()) tables["coefficients"].emplace_back(row.name);
   for (const auto& row : claims()) tables["theorems"].emplace_back(row.name);
