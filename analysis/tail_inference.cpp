@@ -50,16 +50,24 @@ double posterior_theta(const std::vector<double>& y) {
 
 Estimated variance_interval(const Moments& moments) {
   const auto n = static_cast<double>(moments.count());
-  const double variance = moments.variance(), z = normal_quantile_975();
+  const double variance = moments.variance();
   if (n < 5) {
     constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
     return {variance, kUndefined, kUndefined, kUndefined};
   }
-  const double kurtosis = moments.central_moment(4) / std::pow(moments.central_moment(2), 2);
+  Estimated interval =
+      variance_interval(moments, moments.central_moment(4) / std::pow(moments.central_moment(2), 2));
+  interval.std_error = moments.standard_error_of_variance();
+  return interval;
+}
+
+Estimated variance_interval(const Moments& moments, double kurtosis) {
+  const auto n = static_cast<double>(moments.count());
+  const double variance = moments.variance(), z = normal_quantile_975();
+  const double relative = std::sqrt(std::max(0.0, kurtosis - (n - 3) / n) / (n - 1));
   const double c = n / (n - z);
-  const double half = z * c * std::sqrt(std::max(0.0, kurtosis - (n - 3) / n) / (n - 1));
-  return {variance, moments.standard_error_of_variance(), c * variance * std::exp(-half),
-          c * variance * std::exp(half)};
+  return {variance, variance * relative, c * variance * std::exp(-z * c * relative),
+          c * variance * std::exp(z * c * relative)};
 }
 
 TailShape pareto_shape(std::span<const double> weights) {

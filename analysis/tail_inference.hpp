@@ -17,6 +17,10 @@ namespace attngap {
 /// right for normal numbers only. Needs a fourth moment; NaN below five numbers.
 Estimated variance_interval(const Moments& moments);
 
+/// The same with the kurtosis γ of the law, where it is known: the sample's own is too small as long as the
+/// draws that make it large are missing, and then is the interval.
+Estimated variance_interval(const Moments& moments, double kurtosis);
+
 /// Above this shape a mean of such weights cannot be trusted at any affordable number of draws. Vehtari,
 /// Simpson, Gelman, Yao and Gabry, JMLR 25 (2024).
 inline constexpr double kLargestTrustedShape = 0.7;

@@ -16,6 +16,7 @@ namespace {
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 constexpr std::array kNames{
+    NamedMetric{"taylor_value", "T_t(x), the Taylor polynomial of exp; of the full form e^x itself"},
     NamedMetric{"taylor_error", "largest |e^x − T_t(x)| on |x| ≤ R"},
     NamedMetric{"taylor_relative_error", "largest |e^x − T_t(x)|/e^x on |x| ≤ R"},
     NamedMetric{"mean_total_variation",
@@ -80,6 +81,14 @@ std::vector<WeightShift> weight_shifts(const AttentionProblem& problem, Index de
       }
     }
   return shifts;
+}
+
+Metric taylor_value(int degree, double x) {
+  return exactly("taylor_value", taylor_exp(degree, x));
+}
+
+Metric exp_value(double x) {
+  return exactly("taylor_value", std::exp(x));
 }
 
 std::vector<Metric> truncation_metrics(int degree, double radius) {

@@ -6,6 +6,7 @@
 #include "estimators/feature_map.hpp"
 #include "estimators/feature_pass.hpp"
 
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -16,6 +17,8 @@ struct KernelMoments {
   double target = 0.0;    ///< K, the kernel of the estimator's target at this pair; NaN where it has none
   double mean = 0.0;      ///< E K̂; NaN where it does not exist
   double variance = 0.0;  ///< Var K̂; infinity where it diverges
+  /// μ₄/μ₂² of K̂ (FeatureMap::kurtosis, of a mean of m); NaN where no closed form is known.
+  double kurtosis = std::numeric_limits<double>::quiet_NaN();
 };
 
 /// The ratio estimator of random features, biased although its kernel estimate is not:

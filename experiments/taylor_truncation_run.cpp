@@ -5,6 +5,7 @@
 #include "estimators/estimator_table.hpp"
 #include "experiments/gap_run.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 #include <fmt/format.h>
@@ -38,10 +39,34 @@ class RangesCell final : public Cell {
         row.target = "exp";
         append_metrics(rows, row, truncation_metrics(static_cast<int>(degree), radius));
       }
+    append_values(rows);
     return rows;
   }
 
  private:
+  // The polynomial and exp itself over the largest range that a linear axis shows, at degrees that differ
+  // there to the eye.
+  void append_values(std::vector<ResultRow>& rows) const {
+    constexpr double kWidest = 4.0;
+    constexpr Index kPoints = 33, kHighest = 8;
+    const double range = std::min(spec_.truncation->radii.back(), kWidest);
+    for (Index i = 0; i < kPoints; ++i) {
+      const double x = range * (2.0 * static_cast<double>(i) / static_cast<double>(kPoints - 1) - 1.0);
+      ResultRow row = row_of(spec_, 0);
+      row.data = fmt::format("exp:x={}", x);
+      row.target = "exp";
+      for (const Index degree : spec_.truncation->degrees) {
+        if (degree > kHighest) break;
+        row.estimator = row_of(spec_, degree).estimator;
+        row.dimension = degree + 1;
+        append_metrics(rows, row, {taylor_value(static_cast<int>(degree), x)});
+      }
+      row.estimator = "elementwise";
+      row.dimension = 0;
+      append_metrics(rows, row, {exp_value(x)});
+    }
+  }
+
   const RunSpec& spec_;
 };
 

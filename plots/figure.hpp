@@ -67,7 +67,6 @@ struct Panel {
   double asinh_x = 0;      ///< above 0: x is drawn as asinh(x/this), linear within it, logarithmic beyond
   bool y_numbers = true;   ///< whether the y axis has numbers
   double heat_limit = 1;   ///< of Look::heat: the colours run from −this to this
-  std::string heat_title;  ///< what they say
   double tile_width = 0;   ///< of Look::tiles and Look::heat, in units of x
   double tile_height = 0;
 };

@@ -5,6 +5,7 @@
 #include "plots/distribution_figures.hpp"
 #include "plots/gap_figure.hpp"
 #include "plots/kernel_figures.hpp"
+#include "plots/kernel_ratio_figure.hpp"
 #include "plots/length_figures.hpp"
 #include "plots/truncation_figures.hpp"
 
@@ -59,6 +60,11 @@ inline constexpr std::array kFigures{
                "kernel-variance", &kernel_bias_figures},
     FigureKind{"kernel_map", "which estimator of the softmax kernel is best where, over norm and cosine",
                "kernel-variance", &kernel_map},
+    FigureKind{"kernel_ratio",
+               "variance of trigonometric over positive features, over cosine and norm, and at one norm",
+               "kernel-variance", &kernel_ratio},
+    FigureKind{"taylor_polynomials", "exp and its Taylor polynomials over x, and their relative errors",
+               "taylor-truncation", &taylor_polynomials},
     FigureKind{"taylor_error", "error of the Taylor polynomial of exp against its degree, a curve a range",
                "taylor-truncation", &taylor_error_figures},
     FigureKind{"truncation_DATA",

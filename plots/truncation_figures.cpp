@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <map>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -12,6 +14,7 @@ namespace attngap {
 namespace {
 
 constexpr std::string_view kRange = "exp:radius=";
+constexpr std::string_view kPlace = "exp:x=";
 constexpr const char* kDegree = "degree of the polynomial";
 
 bool is_range(const ResultRow& row) {
@@ -22,7 +25,8 @@ bool is_range(const ResultRow& row) {
 std::vector<std::string> names(const std::vector<ResultRow>& rows, bool ranges) {
   std::vector<std::string> found;
   for (const ResultRow& row : rows)
-    if (is_range(row) == ranges && std::find(found.begin(), found.end(), row.data) == found.end())
+    if (is_range(row) == ranges && (ranges || row.target != "exp") &&
+        std::find(found.begin(), found.end(), row.data) == found.end())
       found.push_back(row.data);
   return found;
 }
@@ -68,7 +72,60 @@ void set_axes(Panel& panel) {
   panel.y_range = Range{std::max(low / 2, kLowest), 3 * high};
 }
 
+// The values over x of one degree, or of exp: label, then x in order.
+std::map<std::int64_t, std::map<double, double>> values_by_terms(const std::vector<ResultRow>& rows) {
+  std::map<std::int64_t, std::map<double, double>> values;
+  for (const ResultRow& row : rows)
+    if (row.metric == "taylor_value" && row.data.starts_with(kPlace))
+      values[row.dimension][std::strtod(row.data.c_str() + kPlace.size(), nullptr)] = row.value;
+  return values;
+}
+
+Panel over_x(const std::string& name, const std::string& y_title, const std::map<double, double>& places) {
+  Panel panel = panel_of(name, y_title);
+  panel.x_title = "argument x";
+  const double reach = places.rbegin()->first;
+  panel.x_ticks = {-reach, -reach / 2, 0, reach / 2, reach};
+  return panel;
+}
+
 }  // namespace
+
+std::vector<NamedFigure> taylor_polynomials(const std::vector<ResultRow>& rows) {
+  auto values = values_by_terms(rows);
+  if (!values.contains(0)) return {};
+  const std::map<double, double> exp = values.extract(0).mapped();
+  Panel value = over_x("value", "T(x)", exp);
+  value.log_y = false;
+  value.y_range = Range{-3, 6};  // where signs change and floors lie; beyond it curves only leave
+  Panel error = over_x("relative_error", "|T(x) − exp(x)| / exp(x)", exp);
+  std::size_t style = 0;
+  for (const auto& [terms, polynomial] : values) {
+    Series curve{fmt::format("degree {}", terms - 1), {}, {}, {}, {}, style, Look::trace, {}};
+    Series relative = curve;
+    ++style;
+    for (const auto& [x, y] : polynomial) {
+      curve.x.push_back(x);
+      curve.y.push_back(y);
+      relative.x.push_back(x);
+      relative.y.push_back(std::abs(y - exp.at(x)) / exp.at(x));
+    }
+    value.series.push_back(std::move(curve));
+    error.series.push_back(std::move(relative));
+  }
+  Series target{"exp(x)", {}, {}, {}, {}, style, Look::line, {}};
+  for (const auto& [x, y] : exp) {
+    target.x.push_back(x);
+    target.y.push_back(y);
+  }
+  value.series.push_back(std::move(target));
+  Figure figure;
+  figure.title = "exp and its Taylor polynomials, by their degree";
+  figure.subtitle =
+      "an odd degree is negative below its zero, an even one has a floor; T has degree + 1 terms";
+  figure.panels = {std::move(value), std::move(error)};
+  return {{"taylor_polynomials", std::move(figure)}};
+}
 
 std::vector<NamedFigure> taylor_error_figures(const std::vector<ResultRow>& rows) {
   const auto ranges = names(rows, true);
@@ -91,7 +148,7 @@ std::vector<NamedFigure> taylor_error_figures(const std::vector<ResultRow>& rows
 }
 
 std::vector<NamedFigure> truncation_figures(const std::vector<ResultRow>& rows) {
-  std::set<std::string> taken{"taylor_error"};
+  std::set<std::string> taken{"taylor_error", "taylor_polynomials"};
   std::vector<NamedFigure> figures;
   for (const std::string& head : names(rows, false)) {
     const auto first =

@@ -4,6 +4,9 @@
 
 namespace attngap {
 
+/// `taylor_polynomials`: exp and its polynomials of up to degree 8 over x, and their relative errors.
+std::vector<NamedFigure> taylor_polynomials(const std::vector<ResultRow>& rows);
+
 /// `taylor_error` from rows of taylor-truncation: what the Taylor polynomial of exp does on |x| ≤ R against
 /// its degree, a curve a range: largest error relative to e^R, largest relative error, and the bound on the
 /// total variation of weights (even degrees only where an odd one is not positive).

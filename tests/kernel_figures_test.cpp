@@ -2,6 +2,7 @@
 
 #include "plots/kernel_figures.hpp"
 
+#include "plots/kernel_ratio_figure.hpp"
 #include "plots/truncation_figures.hpp"
 #include "plots_support.hpp"
 
@@ -124,6 +125,61 @@ TEST(KernelMap, GivesEveryPointToTheLeastErrorAndNoneToATie) {
   EXPECT_THAT(kernel_map(pair_rows()), IsEmpty());
 }
 
+// A map of two norms and three cosines: rfa has 2, 1, ½ of performer's variance for as many directions, at
+// twice the variance for half as many, as in a run; and pairs at norm 1.
+std::vector<ResultRow> ratio_rows() {
+  std::vector<ResultRow> rows;
+  const std::vector<std::pair<std::string, double>> ratios{{"-1", 2}, {"0", 1}, {"1", 0.5}};
+  for (const auto& [cosine, ratio] : ratios) {
+    for (const std::string norm : {"1", "2"}) {
+      rows.push_back(
+          row("pair:norm=" + norm + ",cosine=" + cosine, "performer", 32, "predicted_kernel_mse", 0.25));
+      rows.push_back(
+          row("pair:norm=" + norm + ",cosine=" + cosine, "rfa", 16, "predicted_kernel_mse", 0.5 * ratio));
+    }
+    for (const std::string metric : {"predicted_kernel_variance", "kernel_variance"}) {
+      rows.push_back(row("pair:norm=1,cosine=" + cosine, "performer", 16, metric, 0.5));
+      rows.push_back(row("pair:norm=1,cosine=" + cosine, "rfa", 16, metric, 0.5 * ratio));
+      for (std::size_t i = rows.size() - 2; metric == "kernel_variance" && i < rows.size(); ++i)
+        rows[i].std_error = 0.1 * rows[i].value;
+    }
+  }
+  for (ResultRow& one : rows) {
+    one.experiment = "kernel-variance";
+    one.projection = "iid";
+    one.head_dim = 16;
+  }
+  return rows;
+}
+
+TEST(KernelRatio, IsOfEquallyManyDirections) {
+  const auto figures = kernel_ratio(ratio_rows());
+  ASSERT_THAT(figures, SizeIs(1));
+  const auto& panels = figures[0].figure.panels;
+  const Series& cells = panels[0].series[0];
+  ASSERT_THAT(cells.value, SizeIs(6));
+  EXPECT_NEAR(cells.value[0], std::log10(2.0), 1e-15);
+  EXPECT_NEAR(cells.value[1], 0.0, 1e-15);
+  EXPECT_THAT(panels[0].series[1].x, ElementsAre(0, 0)) << "r = 1 at a right angle of both norms";
+  EXPECT_THAT(panels[1].series[0].y, ElementsAre(2, 1, 0.5));
+  const Series& points = panels[1].series[1];
+  EXPECT_THAT(points.y, ElementsAre(2, 1, 0.5));
+  // Two errors of 10 %: √2 · 10 % of the logarithm.
+  EXPECT_NEAR(std::log(points.high[0] / points.y[0]), 1.959964 * std::sqrt(0.02), 1e-12);
+}
+
+TEST(KernelRatio, NeedsBothEstimatorsAndAMap) {
+  auto rows = ratio_rows();
+  std::erase_if(rows, [](const ResultRow& r) { return r.estimator == "rfa"; });
+  EXPECT_THAT(kernel_ratio(rows), IsEmpty());
+  rows = ratio_rows();
+  std::erase_if(rows, [](const ResultRow& r) { return r.metric == "predicted_kernel_mse"; });
+  EXPECT_THAT(kernel_ratio(rows), IsEmpty());
+  rows = ratio_rows();
+  for (ResultRow& one : rows) one.projection = "orthogonal";
+  EXPECT_THAT(kernel_ratio(rows), IsEmpty()) << "their variance is not in proportion to 1/m";
+}
+
 TEST(KernelFigures, AreDrawnWithEveryLook) {
   const auto figure = kernel_variance_figures(pair_rows())[0].figure;
   const std::string script = gnuplot_script(figure, "a", {"svg"});
@@ -172,6 +228,25 @@ TEST(TruncationFigures, HaveACurveARangeAndAPageAHead) {
   EXPECT_THAT(heads[0].figure.panels[1].x_ticks, ElementsAre(0));
 }
 
+TEST(TaylorPolynomials, AreCurvesOverXWithTheirRelativeErrors) {
+  std::vector<ResultRow> rows;
+  for (const std::string x : {"-4", "0", "4"})
+    for (const std::int64_t terms : {0, 1, 2}) {
+      rows.push_back(row("exp:x=" + x, "elementwise", 0, "taylor_value", terms == 0 ? 2.0 : 1.0));
+      rows.back().dimension = terms;
+      rows.back().target = "exp";
+    }
+  const auto figures = taylor_polynomials(rows);
+  ASSERT_THAT(figures, SizeIs(1));
+  const auto& panels = figures[0].figure.panels;
+  ASSERT_THAT(panels[0].series, SizeIs(3));
+  EXPECT_EQ(panels[0].series[1].label, "degree 1");
+  EXPECT_EQ(panels[0].series[2].label, "exp(x)");
+  EXPECT_THAT(panels[0].series[0].x, ElementsAre(-4, 0, 4));
+  EXPECT_THAT(panels[1].series[0].y, ElementsAre(0.5, 0.5, 0.5));
+  EXPECT_THAT(taylor_polynomials(truncation_rows()), IsEmpty());
+}
+
 TEST_F(PlotsTest, KernelAndTruncationFiguresAreUnderstoodByGnuplot) {
   ASSERT_TRUE(find_program("gnuplot")) << "gnuplot is not on the PATH: install gnuplot-nox";
   auto rows = pair_rows();
@@ -179,7 +254,7 @@ TEST_F(PlotsTest, KernelAndTruncationFiguresAreUnderstoodByGnuplot) {
   rows.insert(rows.end(), map.begin(), map.end());
   const auto truncation = truncation_rows();
   rows.insert(rows.end(), truncation.begin(), truncation.end());
-  EXPECT_THAT(draw_figures(rows, directory_, {"svg"}), SizeIs(6 * 3));
+  EXPECT_THAT(draw_figures(rows, directory_, {"svg"}), SizeIs(7 * 3));
   // In each of two panels rfa has two points and performer one, each drawn on a white one; the legend has
   // two.
   EXPECT_EQ(marks(directory_ / "kernel_variance_dim16.svg"), 2 * 3 * 2U + 2);

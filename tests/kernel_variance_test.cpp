@@ -134,6 +134,34 @@ TEST(KernelMetrics, GiveLightTailsAnIntervalAndRefuseHeavyOnes) {
   EXPECT_DOUBLE_EQ(heavy[3].estimated.value, std::exp(4.0) - 1);
 }
 
+// A log-normal whose sample happens to look tame, with the kurtosis of its law: e⁴ˢ + 2e³ˢ + 3e²ˢ − 3, S
+// = 1.5².
+TEST(KernelMetrics, BelieveTheLawRatherThanATameSample) {
+  auto estimates = sample(4000, [](double g) { return std::exp(1.5 * std::min(g, 2.0) - 1.125); });
+  const double s = 2.25, variance = std::exp(s) - 1;
+  const double kurtosis = std::exp(4 * s) + 2 * std::exp(3 * s) + 3 * std::exp(2 * s) - 3;
+  EXPECT_EQ(kernel_metrics(estimates, {1, 1, variance})[1].status, "ok")
+      << "k̂ sees nothing beyond the sample";
+  const auto judged = kernel_metrics(estimates, {1, 1, variance, kurtosis});
+  EXPECT_EQ(judged[1].status, "heavy-tail");
+  EXPECT_TRUE(std::isnan(judged[1].estimated.value));
+
+  // The edge: √((γ − 1)/R) = 1/4 at γ = 251, R = 4000; the error is the law's, not the sample's.
+  EXPECT_EQ(kernel_metrics(estimates, {1, 1, variance, 251.001})[1].status, "heavy-tail");
+  const auto at_edge = kernel_metrics(estimates, {1, 1, variance, 250.999})[1];
+  EXPECT_EQ(at_edge.status, "ok");
+  EXPECT_NEAR(at_edge.estimated.std_error / at_edge.estimated.value, 0.25, 1e-4);
+}
+
+TEST(KernelMetrics, KnowTheKurtosisOfAMeanOfIndependentDirections) {
+  const AttentionProblem pair = pair_problem(1, 0.5, 5);
+  const Vector x = pair.scaled_queries().row(0), y = pair.scaled_keys().row(0);
+  const double one = feature_map_named("positive").kurtosis(x, y);
+  EXPECT_NEAR(moments_of("performer", pair, 11).kurtosis, 3 + (one - 3) / 11, 1e-12 * one);
+  EXPECT_TRUE(std::isnan(moments_of("performer:projection=orthogonal", pair, 11).kurtosis));
+  EXPECT_TRUE(std::isnan(moments_of("performer:features=regularized", pair, 11).kurtosis));
+}
+
 TEST(KernelMetrics, SayWhatDoesNotExist) {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   for (const Metric& metric : kernel_metrics({}, {kNone, kNone, kNone})) {
