@@ -1,12 +1,12 @@
 #include "analysis/prediction.hpp"
 
-#include "estimators/eva_groups.hpp"
 #include "estimators/haar_pair.hpp"
 #include "estimators/projection.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -104,7 +104,7 @@ class PreparedHead {
     std::vector<PairSums> coupled(static_cast<std::size_t>(count), PairSums(problem_.value_dim()));
     for (Index i = 0; i < count; ++i) {
       const auto at = static_cast<std::size_t>(i);
-      if (table_) add_coupled(first + i, terms[at], coupled[at]);
+      if (block_ > 1) add_coupled(first + i, terms[at], coupled[at]);
       store(first + i, terms[at], sums[at], coupled[at], prediction);
     }
   }
@@ -120,16 +120,19 @@ class PreparedHead {
       add_products(query, terms, sums);
     else
       add_pairs(query, terms.front(), sums.front());
-    if (table_) add_coupled(query, terms.front(), coupled);
+    if (block_ > 1) add_coupled(query, terms.front(), coupled);
     const Matrix total =
         (sums.front().covariance + coupling(draws, block_) * coupled.covariance) / static_cast<double>(draws);
-    const bool finite = total.allFinite() && std::isfinite(sums.front().ew2) && std::isfinite(coupled.ew2);
-    return finite ? total : Matrix::Constant(p, p, kInfinity);
+    if (std::isfinite(sums.front().ew2) && std::isnan(coupled.ew2)) return Matrix::Constant(p, p, kUnknown);
+    return total.allFinite() && std::isfinite(sums.front().ew2) ? total : Matrix::Constant(p, p, kInfinity);
   }
 
-  // Makes the table of orthogonal pairs, over the |q ± k|² of all pairs within reach.
+  // Makes what orthogonal pairs need: a table of them over the |q ± k|² of all pairs within reach, unless the
+  // map has rows of its own.
   void couple() {
     if (block_ == 1) return;
+    rows_ = law_->orthogonal_rows(block_);
+    if (rows_) return;
     const HaarPair pair(law_->orthogonal_pairs()->factor, block_);
     double lowest = pair.reach(), highest = 0.0;
     for (Index query = 0; query < Q_.rows(); ++query) {
@@ -175,6 +178,15 @@ class PreparedHead {
   }
 
   void add_coupled(Index query, const QueryTerms& terms, PairSums& sums) const {
+    if (!rows_) return add_tabulated(query, terms, sums);
+    rows_->start(Q_.row(query), K_.topRows(terms.keys), terms.x);
+    for (Index first = 0; first < terms.keys; first += kKeys) {
+      const Index rows = std::min(kKeys, terms.keys - first);
+      terms.add_block(rows_->covariances(first, rows), problem_.V, sums);
+    }
+  }
+
+  void add_tabulated(Index query, const QueryTerms& terms, PairSums& sums) const {
     const Matrix z = sums_with_keys(query, terms.keys);
     const Vector norms = z.rowwise().squaredNorm();
     if (norms.maxCoeff() > reach_) {  // finite, but beyond what is tabulated
@@ -283,6 +295,7 @@ class PreparedHead {
   Index block_ = 1;
   double reach_ = 0.0;
   std::optional<HaarTable> table_;
+  std::unique_ptr<OrthogonalRows> rows_;
 };
 
 }  // namespace
@@ -316,35 +329,6 @@ std::string_view RatioPrediction::condition(Index draws) const {
 
 double draws_needed(double ew2) {
   return 10.0 * ew2 * ew2;
-}
-
-namespace {
-
-std::string why_eva_is_unpredictable(const Spec& spec) {
-  const EvaOptions options = eva_options(spec);
-  const bool faithful = !options.released_noise && !options.deterministic && !options.shape.cover_all &&
-                        options.shape.mass == GroupMass::exact;
-  return faithful ? "" : "with the released departures its groups are no ratios of unbiased estimates";
-}
-
-}  // namespace
-
-std::string why_unpredictable(const AttentionEstimator& estimator) {
-  const auto* ratio = dynamic_cast<const RatioEstimator*>(&estimator);
-  const std::string& name = estimator.spec().name;
-  if (name == "ra")
-    return "a draw is a softmax of logits from a mixture of Gaussians: its mean is the target where the "
-           "options are faithful, its second moment has no closed form";
-  if (name == "eva") return why_eva_is_unpredictable(estimator.spec());
-  if (name == "lara")
-    return "its weights are ratios of sums of densities of proposals that change with m: no closed form";
-  if (ratio == nullptr) return "only ratios of random features (rfa, performer, rmfa) have closed forms";
-  if (estimator.projection() == "orthogonal" && !ratio->map().orthogonal_pairs())
-    return "these features have no closed form for two keys under one orthogonal block";
-  if (!estimator.denominator().is_none())
-    return "a changed denominator is another estimator, of unknown bias and variance";
-  if (!estimator.post_scaling().is_identity()) return "outputs raised to a power have no closed form";
-  return {};
 }
 
 bool predicts_by_products(const RatioEstimator& estimator, const AttentionProblem& problem) {

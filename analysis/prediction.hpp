@@ -20,8 +20,9 @@ namespace attngap {
 ///   E[W²]    =  Σ C_mm'                                 effective sample size m/E[W²]
 ///
 /// Of directions in orthogonal blocks of b, N of the m² pairs are coupled (`coupled_pairs`), and C gains
-/// (N/m) π_m π_m' f_mm' with f of `HaarPair::excess`: that part is kept apart, for it depends on m. Cochran,
-/// "Sampling Techniques", 1977, section 6.8; with E[W²] = 1 + χ² of the importance sampling view.
+/// (N/m) π_m π_m' f_mm' with f of `HaarPair::excess`, or of arccos features (N/m) u_m u_m'/Z² times the
+/// covariance of `OrthogonalRows`: that part is kept apart, for it depends on m. Cochran, "Sampling
+/// Techniques", 1977, section 6.8; with E[W²] = 1 + χ² of the importance sampling view.
 struct RatioPrediction {
   Matrix exact;              ///< n×p: the estimator's target
   Matrix offset;             ///< n×p: A − target, zero unless the kernel estimate itself is biased
@@ -45,8 +46,8 @@ struct RatioPrediction {
 
   /// What may be believed of query i at m directions: `ok`; `infinite-variance`; `no-moment` (signed
   /// features: the ratio has neither mean nor variance, and the numbers describe typical draws at best);
-  /// `beyond-table` (orthogonal directions: finite, but |q ± k|² is above the reach of `HaarPair`, and the
-  /// numbers are NaN); `not-valid` (m below `draws_needed`).
+  /// `beyond-table` (orthogonal directions: finite, but |q ± k|² is above the reach of `HaarPair`, or the
+  /// series of arccos features too slow, and the numbers are NaN); `not-valid` (m below `draws_needed`).
   std::string_view condition(Index query, Index draws) const;
 
   /// The worst condition of all queries. Averages over queries are ruled by the hardest query, so its
@@ -65,8 +66,7 @@ double draws_needed(double ew2);
 
 /// Why nothing is predicted of this estimator, as half a sentence; empty for a ratio of random features
 /// (`rfa`, `performer`, `rmfa`) that is left as it is, of independent or orthogonal directions, and for `eva`
-/// without its released departures. Arccos features have no closed form for two keys under one orthogonal
-/// block, and a changed denominator or output is another estimator.
+/// without its released departures. A changed denominator or output is another estimator.
 std::string why_unpredictable(const AttentionEstimator& estimator);
 
 /// Whether the sums over pairs of keys are matrix products for this estimator: softmax features but the

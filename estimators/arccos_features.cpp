@@ -1,4 +1,7 @@
+#include "estimators/angles.hpp"
+#include "estimators/arccos_rows.hpp"
 #include "estimators/feature_map.hpp"
+#include "estimators/gauss_jacobi.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -15,19 +18,6 @@ namespace {
 using boost::math::double_constants::pi;
 using boost::math::double_constants::root_two_pi;
 
-// Kahan's angle, which keeps its digits at 0 and π, where the arc cosine loses half of them.
-double angle(const Vector& x, const Vector& y) {
-  const double x_norm = x.norm(), y_norm = y.norm();
-  if (x_norm == 0.0 || y_norm == 0.0) return 0.0;
-  const Vector along = x * y_norm, other = y * x_norm;
-  return 2.0 * std::atan2((along - other).norm(), (along + other).norm());
-}
-
-// What is left of x across y, which is not zero.
-Vector across(const Vector& x, const Vector& y) {
-  return x - (x.dot(y) / y.squaredNorm()) * y;
-}
-
 // E w_x⁺ w_y⁺ = |x||y| J₁(θ)/(2π),  J₁ = sin θ + (π − θ) cos θ.
 double arccos_kernel(double norms, double theta) {
   return norms * (std::sin(theta) + (pi - theta) * std::cos(theta)) / (2.0 * pi);
@@ -42,7 +32,8 @@ class ThreeGaussians {
 
   // P(X > 0), the orthant probability ⅛ + Σ asin ρ_ij / 4π, with asin ρ = π/2 − θ.
   double orthant() const {
-    const double angles = angle(x_[0], x_[1]) + angle(x_[1], x_[2]) + angle(x_[2], x_[0]);
+    const double angles =
+        angle_between(x_[0], x_[1]) + angle_between(x_[1], x_[2]) + angle_between(x_[2], x_[0]);
     return 0.5 - angles / (4.0 * pi);
   }
 
@@ -93,7 +84,7 @@ class Arccos final : public FeatureMap {
     features = projections.cwiseMax(0.0F);
   }
   double kernel(const Vector& x, const Vector& y) const override {
-    return arccos_kernel(x.norm() * y.norm(), angle(x, y));
+    return arccos_kernel(x.norm() * y.norm(), angle_between(x, y));
   }
 
   // E (X₀⁺)² X₁⁺ X₂⁺ with X = (w·q, w·k₁, w·k₂). Stein's identity once more, with g = X₀X₁X₂ 1{X > 0}, whose
@@ -108,12 +99,12 @@ class Arccos final : public FeatureMap {
   // Of directions r u and r' u' the norms give E r² E r'² = d². Given u, u' is uniform on the sphere of u's
   // complement, where x and y leave x' and y': E ReLU(u'·x)ReLU(u'·y) = K(x', y')/(d−1). What is left is the
   // mean over u's two coordinates in the plane of x and y, √t(cos α, sin α) with t ~ Beta(1, (d−2)/2): a
-  // quadrature over α in the wedge where both are positive, and over the distribution function of t.
+  // quadrature over t and over α in the wedge where both are positive.
   double orthogonal_pair_moment(const Vector& x, const Vector& y) const override {
     const auto d = static_cast<double>(x.size());
     const double norms = x.norm() * y.norm();
     if (d < 2.0 || norms == 0.0) return d < 2.0 ? kernel(x, y) * kernel(x, y) : 0.0;
-    const double theta = angle(x, y);
+    const double theta = angle_between(x, y);
     const auto given = [&](double t, double alpha) {
       const double a = std::cos(alpha), b = std::cos(alpha - theta);
       const double xx = std::max(0.0, 1.0 - t * a * a), yy = std::max(0.0, 1.0 - t * b * b);
@@ -122,22 +113,29 @@ class Arccos final : public FeatureMap {
       return t * a * b * arccos_kernel(product, std::acos(std::clamp(cosine, -1.0, 1.0)));
     };
     using Rule = boost::math::quadrature::gauss<double, 30>;
-    // For t near one x' or y' turns round fast where u passes x or y (in the plane, d = 2, it jumps).
+    // For t near one x' or y' turns round fast where u passes x or y (in the plane, d = 2, it jumps): nodes
+    // crowd there.
+    const auto crowded = [&](double t, double from, double to, double s) {
+      return 6.0 * s * (1.0 - s) * (to - from) * given(t, from + (to - from) * s * s * (3.0 - 2.0 * s));
+    };
     const double low = theta - 0.5 * pi, high = 0.5 * pi;
     const double ends[] = {low, std::clamp(0.0, low, high), std::clamp(theta, low, high), high};
     const auto over_angles = [&](double t) {
       double sum = 0.0;
       for (int i = 0; i < 3; ++i)
         if (ends[i] < ends[i + 1])
-          sum += Rule::integrate([&](double alpha) { return given(t, alpha); }, ends[i], ends[i + 1]);
+          sum += Rule::integrate([&](double s) { return crowded(t, ends[i], ends[i + 1], s); }, 0.0, 1.0);
       return sum / (2.0 * pi);
     };
-    const double mean =
-        d == 2.0
-            ? over_angles(1.0)
-            : Rule::integrate([&](double u) { return over_angles(1.0 - std::pow(1.0 - u, 2.0 / (d - 2.0))); },
-                              0.0, 1.0);
+    if (d == 2.0) return 4.0 * norms * norms * over_angles(1.0);
+    const QuadratureRule rule = gauss_jacobi(d - 3.0, 40);  // of 1 − τ, t = 1 − τ²: |x'| = τ where u passes x
+    double mean = 0.0;
+    for (Index i = 0; i < rule.nodes.size(); ++i)
+      mean += rule.weights(i) * over_angles(rule.nodes(i) * (2.0 - rule.nodes(i)));
     return d * d / (d - 1.0) * norms * norms * mean;
+  }
+  std::unique_ptr<OrthogonalRows> orthogonal_rows(Index d) const override {
+    return arccos_orthogonal_rows(d);
   }
 };
 

@@ -30,6 +30,20 @@ struct OrthogonalPairs {
   double sign;
 };
 
+/// Two directions of one orthogonal block along a row of attention, for maps whose pairs are no HaarPair.
+class OrthogonalRows {
+ public:
+  virtual ~OrthogonalRows() = default;
+
+  /// Moves to a query and the keys it sees, rows of an l×d matrix. `weights` are what multiplies the kernel
+  /// estimate of each key in the sum whose mean is one and whose second moment is asked for.
+  virtual void start(const Vector& q, const Matrix& keys, const Vector& weights) = 0;
+
+  /// Cov[φ(q)·φ(k_m), φ'(q)·φ'(k_m')] of keys m = `first` … `first + rows − 1` with m' = 0 … `first + rows −
+  /// 1`; NaN where the digits of that second moment cannot be vouched for.
+  virtual Matrix covariances(Index first, Index rows) const = 0;
+};
+
 /// A random feature map of one direction: φ(x) = exp(c|x|²/2) ψ(w·x), with E[φ(x)·φ(y)] the exact kernel.
 ///
 /// x and y are the scaled vectors q̃ and k̃. A map works on whole blocks of projections; the factor
@@ -93,8 +107,11 @@ class FeatureMap {
   /// norms).
   virtual double orthogonal_pair_moment(const Vector& x, const Vector& y) const = 0;
 
-  /// The same for two different keys of a query; nothing where no closed form is known.
+  /// The same for two different keys of a query, where it is a HaarPair.
   virtual std::optional<OrthogonalPairs> orthogonal_pairs() const { return std::nullopt; }
+
+  /// The same where it is not, for head dimension d ≥ 2; null for maps that are never coupled.
+  virtual std::unique_ptr<OrthogonalRows> orthogonal_rows(Index) const { return nullptr; }
 };
 
 /// Var K̂(x, y) of m directions in independent blocks of b orthogonal ones (Projection::block; 1: all

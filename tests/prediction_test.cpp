@@ -326,8 +326,20 @@ TEST(Prediction, OfTheBiasIsThatOfSimulatedRatios) {
   }
 }
 
+// The same of a map with rows of its own, in units of the product of the means.
+Matrix coupled_rows_of(const FeatureMap& map, const Vector& q, const Matrix& keys) {
+  Vector kernels(keys.rows());
+  for (Index m = 0; m < keys.rows(); ++m) kernels(m) = map.kernel(q, keys.row(m));
+  const auto rows = map.orthogonal_rows(q.size());
+  rows->start(q, keys, Vector::Constant(keys.rows(), 1.0 / kernels.sum()));
+  const Vector inverses = kernels.cwiseInverse();
+  return inverses.asDiagonal() * rows->covariances(0, keys.rows()) * inverses.asDiagonal();
+}
+
 // f of every pair of keys of one query, pair by pair.
 Matrix coupled_pairs_of(const FeatureMap& map, const AttentionProblem& seen, Index query, Index keys) {
+  if (!map.orthogonal_pairs())
+    return coupled_rows_of(map, seen.scaled_queries().row(query), seen.scaled_keys().topRows(keys));
   const OrthogonalPairs kind = *map.orthogonal_pairs();
   const HaarPair pair(kind.factor, seen.head_dim());
   const Matrix z =
@@ -365,6 +377,41 @@ TEST(PredictionOfOrthogonalDirections, BeyondTheTableTheyAreUnknownAndNotInfinit
   EXPECT_TRUE(said.variance_at(8).row(0).allFinite());
   EXPECT_TRUE(std::isnan(said.variance_at(8)(1, 0)));
   EXPECT_TRUE(std::isnan(said.bias_at(8)(1, 1)));
+  const auto covariances = predicted_covariances(as_ratio(orthogonal), problem, 8);
+  EXPECT_TRUE(covariances[0].allFinite());
+  EXPECT_TRUE(covariances[1].array().isNaN().all());
+}
+
+// In the plane, whose rows are elementary, two blocks of keys: 2 + 2 coupled pairs of 4 directions.
+TEST(PredictionOfOrthogonalDirections, OfArccosFeaturesAndManyKeysIsTheSumOverTheCoupledPairs) {
+  const auto estimator = make_estimator("rfa:kernel=arccos,projection=orthogonal");
+  const AttentionProblem problem = house_problem(6, {1, 150, 2, 2, 0.4});
+  const AttentionProblem seen = as_ratio(estimator).prepared(problem);
+  const Vector pi = estimator->key_weights(problem, 0, 1, {}).expected;
+  const Matrix f = coupled_pairs_of(feature_map_named("arccos"), seen, 0, 150);
+  const Matrix C = estimator->key_covariance(problem, 0);
+  const Expected expected = from_covariance(C + f.cwiseProduct(pi * pi.transpose()), pi, problem.V);
+  const RatioPrediction said = predict(as_ratio(estimator), problem);
+  EXPECT_NEAR(said.ew2_at(4)(0), expected.ew2, 1e-11 * expected.ew2);
+  EXPECT_LT((said.variance_at(4).row(0).transpose() * 4.0 - expected.variance).norm(), 1e-11);
+  EXPECT_LT((said.bias_at(4).row(0).transpose() * 4.0 - expected.bias).norm(), 1e-11);
+  EXPECT_GT((expected.variance - from_covariance(C, pi, problem.V).variance).norm(), 1e-3);
+}
+
+// Arccos features of three dimensions whose keys are all opposite to the query.
+TEST(PredictionOfOrthogonalDirections, OfArccosFeaturesSayWhereTheirSeriesIsTooSlow) {
+  AttentionProblem problem = house_problem(5, {2, 3, 3, 2, 0.4});
+  problem.K.col(0) *= 1e-3;
+  problem.K.col(1) *= 1e-3;
+  problem.K.col(2).array() = 1.0;
+  problem.Q.row(0) << 0.2, 0.0, 1.0;
+  problem.Q.row(1) << 0.0, 0.0, -1.0;
+  const auto estimator = make_estimator("rfa:kernel=arccos,projection=orthogonal");
+  const RatioPrediction said = predict(as_ratio(estimator), problem);
+  EXPECT_EQ(said.condition(0, 100), "no-moment");
+  EXPECT_TRUE(said.variance_at(100).row(0).allFinite());
+  EXPECT_EQ(said.condition(1, 100), "beyond-table");
+  EXPECT_TRUE(std::isnan(said.variance_at(100)(1, 0)));
 }
 
 // The definition: C of independent directions and, for each coupled pair of them, π π' f.
@@ -375,7 +422,9 @@ TEST(PredictionOfOrthogonalDirections, IsTheSumOverTheCoupledPairs) {
         OrthogonalSetting{"performer:features=regularized,projection=orthogonal", "regularized", 20},
         OrthogonalSetting{"performer:projection=orthogonal,center=keys", "positive", 20},
         OrthogonalSetting{"rfa:projection=orthogonal,normalize=unit", "trigonometric", 20},
-        OrthogonalSetting{"rfa:projection=orthogonal,gate=constant:0.9", "trigonometric", 40}}) {
+        OrthogonalSetting{"rfa:projection=orthogonal,gate=constant:0.9", "trigonometric", 40},
+        OrthogonalSetting{"rfa:kernel=arccos,projection=orthogonal", "arccos", 20},
+        OrthogonalSetting{"rfa:kernel=arccos,projection=orthogonal,gate=constant:0.9", "arccos", 40}}) {
     const auto estimator = make_estimator(setting.estimator);
     const bool causal = setting.keys == 40;
     const AttentionProblem problem = sample_queries(
@@ -564,11 +613,12 @@ TEST(Prediction, IsOnlyForRatiosOfKnownFeaturesLeftAsTheyAre) {
         row.name == "performer" || row.name == "rfa" || row.name == "rmfa" || row.name == "eva";
     EXPECT_EQ(why_unpredictable(*make_estimator(row.name)).empty(), ratio) << row.name;
   }
-  for (const char* name : {"rfa:kernel=arccos,projection=orthogonal", "eva:released-code=on", "eva:mass=mean",
-                           "eva:deterministic=on", "rfa:denominator=abs", "performer:denominator=epsilon:0.1",
-                           "rmfa:ppsbn=paper,gamma=2"})
+  for (const char* name :
+       {"eva:released-code=on", "eva:mass=mean", "eva:deterministic=on", "rfa:denominator=abs",
+        "performer:denominator=epsilon:0.1", "rmfa:ppsbn=paper,gamma=2"})
     EXPECT_NE(why_unpredictable(*make_estimator(name)), "") << name;
-  for (const char* name : {"performer:projection=orthogonal", "rfa:projection=orthogonal"})
+  for (const char* name : {"performer:projection=orthogonal", "rfa:projection=orthogonal",
+                           "rfa:kernel=arccos,projection=orthogonal"})
     EXPECT_EQ(why_unpredictable(*make_estimator(name)), "") << name;
 }
 
