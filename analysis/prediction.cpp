@@ -300,31 +300,40 @@ class PreparedHead {
 
 }  // namespace
 
+double RatioPrediction::directions(Index draws) const {
+  return per_count * static_cast<double>(draws);
+}
+
+double RatioPrediction::pairs_each(Index draws) const {
+  return block == 1 ? 0.0 : coupling(static_cast<Index>(std::llround(directions(draws))), block);
+}
+
 Matrix RatioPrediction::bias_at(Index draws) const {
-  return offset + (bias + coupling(draws, block) * coupled_bias) / (per_count * static_cast<double>(draws));
+  return offset + (bias + pairs_each(draws) * coupled_bias) / directions(draws);
 }
 
 Matrix RatioPrediction::variance_at(Index draws) const {
-  const Matrix sums = variance + coupling(draws, block) * coupled_variance;
+  const Matrix sums = variance + pairs_each(draws) * coupled_variance;
   const auto not_below_zero = [](double sum) { return sum < 0.0 ? 0.0 : sum; };  // and NaN stays
-  return sums.unaryExpr(not_below_zero) / (per_count * static_cast<double>(draws));
+  return sums.unaryExpr(not_below_zero) / directions(draws);
 }
 
 Vector RatioPrediction::ew2_at(Index draws) const {
-  return ew2 + coupling(draws, block) * coupled_ew2;
+  return ew2 + pairs_each(draws) * coupled_ew2;
 }
 
 std::string_view RatioPrediction::condition(Index query, Index draws) const {
   if (std::isinf(ew2(query))) return "infinite-variance";
   if (std::isnan(coupled_ew2(query))) return "beyond-table";
   if (!has_moments) return "no-moment";
-  return per_count * static_cast<double>(draws) >= draws_needed(ew2(query)) ? "ok" : "not-valid";
+  return linear || directions(draws) >= draws_needed(ew2(query)) ? "ok" : "not-valid";
 }
 
 std::string_view RatioPrediction::condition(Index draws) const {
   if (coupled_ew2.hasNaN()) return "beyond-table";
   if (!has_moments) return "no-moment";
-  return per_count * static_cast<double>(draws) >= draws_needed(ew2.maxCoeff()) ? "ok" : "not-valid";
+  if (linear) return ew2.allFinite() ? "ok" : "infinite-variance";
+  return directions(draws) >= draws_needed(ew2.maxCoeff()) ? "ok" : "not-valid";
 }
 
 double draws_needed(double ew2) {
@@ -364,8 +373,10 @@ PredictionsAt::PredictionsAt(const AttentionEstimator& estimator, const Attentio
     all_.push_back(predict(*ratio, problem));
     return;
   }
+  const bool lara = estimator.spec().name == "lara";
   for (const Index count : counts)
     all_.push_back(ratio != nullptr ? predict(*ratio, problem, count)
+                   : lara           ? predict_lara(estimator, problem, count)
                                     : predict_eva(estimator, problem, count));
 }
 

@@ -35,6 +35,11 @@ struct RatioPrediction {
   Matrix coupled_variance;   ///< n×p
   Vector coupled_ew2;        ///< n
   double per_count = 1.0;    ///< directions of one ratio for each that m counts (`eva` may count groups)
+  bool linear = false;       ///< a mean of independent draws: bias and variance are exact at every m
+
+  /// Directions of one ratio at m, and how many of them each is coupled to on average.
+  double directions(Index draws) const;
+  double pairs_each(Index draws) const;
 
   /// The bias against the target and the variance at m directions: n×p.
   Matrix bias_at(Index draws) const;
@@ -65,8 +70,9 @@ struct RatioPrediction {
 double draws_needed(double ew2);
 
 /// Why nothing is predicted of this estimator, as half a sentence; empty for a ratio of random features
-/// (`rfa`, `performer`, `rmfa`) that is left as it is, of independent or orthogonal directions, and for `eva`
-/// without its released departures. A changed denominator or output is another estimator.
+/// (`rfa`, `performer`, `rmfa`) that is left as it is, of independent or orthogonal directions, for `eva`
+/// without its released departures, and for `lara` with weights=constant. A changed denominator or output is
+/// another estimator.
 std::string why_unpredictable(const AttentionEstimator& estimator);
 
 /// Whether the sums over pairs of keys are matrix products for this estimator: softmax features but the
@@ -97,6 +103,18 @@ std::vector<Matrix> predicted_covariances(const RatioEstimator& estimator, const
 /// condition says so. `estimator` must be a predictable eva. Zheng, Yuan, Wang and Kong 2023.
 RatioPrediction predict_eva(const AttentionEstimator& estimator, const AttentionProblem& problem,
                             Index count);
+
+/// The same of `lara` with weights=constant at m = `count` proposals of T directions each: means of
+/// independent importance-weighted directions whose laws differ, so that for them
+///
+///   C_mm' = (1/C) Σ_c π_m π_m' exp(a_mc·a_m'c),   a_mc = q + k_m − μ_c
+///
+/// always finite, for p and the proposals have equal covariances. Of antithetic directions each is coupled to
+/// one other, with C of the exponent −a_mc·a_m'c. With normalized=none the estimate is a mean of draws:
+/// `linear`, without bias. Time O(n l² (C + d + p)). `estimator` must be a predictable lara. Zheng, Wang and
+/// Kong 2022; the moments are ours.
+RatioPrediction predict_lara(const AttentionEstimator& estimator, const AttentionProblem& problem,
+                             Index count);
 
 /// The predictions at several counts m: one for all of them unless the law of a feature depends on m.
 class PredictionsAt {

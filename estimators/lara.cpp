@@ -16,40 +16,21 @@ namespace {
 constexpr Index kQueryBlock = 64;
 constexpr double kReleasedClamp = 1e-8;
 
-struct Options {
-  ProposalMean proposal = ProposalMean::sum;
-  MisWeights weights = MisWeights::balance;
-  double coefficient = 1.0;
-  Index draws = 1;
-  bool self_normalized = true;
-  bool antithetic = false;
-  bool released_noise = false;
-  bool clamp = false;
-  bool deterministic = false;
-
-  // Directions a proposal costs.
-  Index directions() const { return antithetic ? 2 * draws : draws; }
-
-  // Whether some weight, or with it h, can be negative.
-  bool signed_weights() const {
-    return weights == MisWeights::optimal || (weights == MisWeights::paper && !clamp);
-  }
-};
+// Mean query of the tokens of each chunk, C×d.
+Matrix mean_queries(const PreparedRows<double>& rows, Index count) {
+  const auto chunks = equal_segments(rows.positions.back() + 1, count);
+  Matrix means(count, rows.K.cols());
+  for (Index c = 0; c < count; ++c)
+    means.row(c) = mean_query(rows, {&chunks[static_cast<std::size_t>(c)], 1});
+  return means;
+}
 
 // The proposals of one count C, and what their weights need to know of the queries.
 struct Proposals {
-  Proposals(const PreparedRows<double>& rows, Index count, const Options& options)
-      : means(count, rows.K.cols()) {
-    const auto key_chunks = equal_segments(rows.keys, count);
-    const auto query_chunks = equal_segments(rows.positions.back() + 1, count);
-    Matrix mean_queries(count, rows.K.cols());
-    for (Index c = 0; c < count; ++c) {
-      const auto place = static_cast<std::size_t>(c);
-      const Vector query = mean_query(rows, {&query_chunks[place], 1});
-      mean_queries.row(c) = query;
-      means.row(c) = proposal_mean(options.proposal, query, mean_key(rows, {&key_chunks[place], 1}));
-    }
-    if (options.weights == MisWeights::paper) tilt = query_tilt(rows, mean_queries, options.coefficient);
+  Proposals(const PreparedRows<double>& rows, Index count, const LaraOptions& options)
+      : means(lara_means(rows, count, options.proposal)) {
+    if (options.weights == MisWeights::paper)
+      tilt = query_tilt(rows, mean_queries(rows, count), options.coefficient);
     if (options.weights == MisWeights::optimal) optimal.emplace(rows, means);
   }
 
@@ -60,14 +41,14 @@ struct Proposals {
 
 // What does not depend on the draw.
 struct Prepared {
-  Prepared(const AttentionProblem& problem, const Options& choices, const std::vector<Index>& counts)
+  Prepared(const AttentionProblem& problem, const LaraOptions& choices, const std::vector<Index>& counts)
       : options(choices), rows(problem), deviation(noise_deviation(options.released_noise, problem.scale)) {
     if (!options.self_normalized || options.weights == MisWeights::optimal)
       log_normalizer = exact_attention(problem).log_normalizer;
     for (const Index count : counts) proposals.emplace_back(rows, count, options);
   }
 
-  Options options;
+  LaraOptions options;
   PreparedRows<double> rows;
   double deviation;
   Vector log_normalizer;  // ln Z_n, where it is needed
@@ -77,7 +58,7 @@ struct Prepared {
 // The R = C·T directions of one draw; direction r belongs to proposal r mod C.
 struct Directions {
   Directions(const Prepared& shared, const Proposals& proposals, const StreamAddress& address) {
-    const Options& options = shared.options;
+    const LaraOptions& options = shared.options;
     const Index count = proposals.means.rows(), repeats = options.directions();
     Matrix noise = proposal_noise(address, {0, count * options.draws}, proposals.means.cols());
     noise *= options.deterministic ? 0.0 : shared.deviation;
@@ -203,7 +184,7 @@ class Sampler final : public AttentionSampler {
 
 class Plan final : public SamplerPlan {
  public:
-  Plan(const AttentionProblem& problem, const Options& options, const std::vector<Index>& counts)
+  Plan(const AttentionProblem& problem, const LaraOptions& options, const std::vector<Index>& counts)
       : shared_(problem, options, counts) {}
   std::unique_ptr<AttentionSampler> sampler() const override { return std::make_unique<Sampler>(shared_); }
 
@@ -213,7 +194,7 @@ class Plan final : public SamplerPlan {
 
 class Lara final : public AttentionEstimator {
  public:
-  Lara(Spec spec, const Options& options, DenominatorPolicy policy)
+  Lara(Spec spec, const LaraOptions& options, DenominatorPolicy policy)
       : AttentionEstimator(std::move(spec)), options_(options), policy_(policy) {}
 
   Index dimension(Index draws) const override { return draws * options_.directions(); }
@@ -245,7 +226,7 @@ class Lara final : public AttentionEstimator {
                          const StreamAddress& address) const override;
 
  private:
-  Options options_;
+  LaraOptions options_;
   DenominatorPolicy policy_;
 };
 
@@ -308,9 +289,19 @@ MisWeights weights_named(std::string_view name) {
 
 }  // namespace
 
-std::unique_ptr<AttentionEstimator> make_lara(const Spec& spec) {
+Matrix lara_means(const PreparedRows<double>& rows, Index count, ProposalMean proposal) {
+  const auto chunks = equal_segments(rows.keys, count);
+  Matrix means = mean_queries(rows, count);
+  for (Index c = 0; c < count; ++c) {
+    const Vector query = means.row(c);
+    means.row(c) = proposal_mean(proposal, query, mean_key(rows, {&chunks[static_cast<std::size_t>(c)], 1}));
+  }
+  return means;
+}
+
+LaraOptions lara_options(const Spec& spec) {
   const auto is = [&](std::string_view key, std::string_view value) { return option(spec, key) == value; };
-  Options options;
+  LaraOptions options;
   options.proposal = proposal_mean_named(option(spec, "proposal"));
   options.weights = weights_named(option(spec, "weights"));
   options.coefficient = parse_number("lara: coefficient", option(spec, "coefficient"));
@@ -324,6 +315,11 @@ std::unique_ptr<AttentionEstimator> make_lara(const Spec& spec) {
     options.weights = MisWeights::paper;
     options.released_noise = options.clamp = true;
   }
+  return options;
+}
+
+std::unique_ptr<AttentionEstimator> make_lara(const Spec& spec) {
+  const LaraOptions options = lara_options(spec);
   const DenominatorPolicy policy(option(spec, "denominator"));
   require(policy.is_none() || options.self_normalized,
           "lara: normalized=none divides by the exact normalizer; it takes no denominator policy");

@@ -1,10 +1,38 @@
 #pragma once
 
 #include "estimators/attention_estimator.hpp"
+#include "estimators/mis_weights.hpp"
 
 #include <memory>
 
 namespace attngap {
+
+/// What a `lara` specification asks for (the keys are explained below).
+struct LaraOptions {
+  ProposalMean proposal = ProposalMean::sum;
+  MisWeights weights = MisWeights::balance;
+  double coefficient = 1.0;
+  Index draws = 1;
+  bool self_normalized = true;
+  bool antithetic = false;
+  bool released_noise = false;
+  bool clamp = false;
+  bool deterministic = false;
+
+  /// Directions a proposal costs.
+  Index directions() const { return antithetic ? 2 * draws : draws; }
+
+  /// Whether some weight, or with it h, can be negative.
+  bool signed_weights() const {
+    return weights == MisWeights::optimal || (weights == MisWeights::paper && !clamp);
+  }
+};
+
+/// Reads the keys of a `lara` specification. Throws BadInput on a value that cannot be used.
+LaraOptions lara_options(const Spec& spec);
+
+/// The means μ_c of `count` proposals, C×d, of contiguous chunks of the keys and of the queries' tokens.
+Matrix lara_means(const PreparedRows<double>& rows, Index count, ProposalMean proposal);
 
 /// `lara`: Linear Randomized Attention (Zheng, Wang and Kong, ICML 2022), multiple importance sampling of
 /// RA's integrand with C Gaussian proposals q_c = N(μ_c, I) that all queries share:

@@ -80,7 +80,8 @@ class StoredGapCell final : public GapCell {
     if (target_name(spec(), estimator) != estimator.target_name()) return {};
     if (problem_.keys() > kPredictedKeys) return {};  // before a copy of the head is made to ask more
     const auto* ratio = dynamic_cast<const RatioEstimator*>(&estimator);
-    const bool products = ratio == nullptr || predicts_by_products(*ratio, problem_);
+    const bool products =
+        ratio == nullptr ? estimator.spec().name != "lara" : predicts_by_products(*ratio, problem_);
     if (problem_.keys() > (products ? kPredictedKeys : kPredictedKeysOneByOne)) return {};
     const PredictionsAt predictions(estimator, problem_, spec().features);
     std::vector<std::vector<Metric>> metrics;

@@ -122,8 +122,7 @@ void add_head(Table& table, const AttentionEstimator& estimator, Index queries, 
       const auto condition = said.condition(i, draws);
       table.add({i, estimator.spec().text(), draws, bias, variance,
                  (bias * bias + variance) / said.exact.row(i).squaredNorm(), said.ew2(i),
-                 said.per_count * static_cast<double>(draws) / said.ew2_at(draws)(i), condition == "ok",
-                 condition, ""});
+                 said.directions(draws) / said.ew2_at(draws)(i), condition == "ok", condition, ""});
     }
 }
 
@@ -265,9 +264,9 @@ int verb_predict(const std::vector<std::string>& arguments) {
       "  beyond-table       orthogonal directions: finite, but some |q+k|² is above 64 (rfa: |q-k|² above "
       "48;\n"
       "                     arccos: in a few dimensions with all keys opposite to the query)\n"
-      "  no-closed-form     changed denominators, ra, lara, and eva with released departures: the column "
-      "reason\n"
-      "                     says why\n"
+      "  no-closed-form     changed denominators, ra, lara but with weights=constant, and released "
+      "departures:\n"
+      "                     the column reason says why\n"
       "With --out and one estimator, arrays exact, bias, variance (n×p) and ew2 (n) at the largest m, and "
       "with "
       "--covariance covariance (n×p×p).\n"

@@ -265,7 +265,7 @@ VerbOptions run_options() {
           "DIR/figures.\nThe same command on the same DIR resumes an interrupted run; the "
           "numbers do not depend on --threads.\n\nexperiments:\n{}\n"
           "gap-vs-features adds what first-order theory predicts (`attngap predict`), up to {} keys "
-          "(arccos and "
+          "(lara, arccos and "
           "regularized\nfeatures, Maclaurin kernels other than exp and allocated degrees: {}).\n"
           "gap-vs-length, speed-vs-length and decoding-speed take --lengths; --features (64 unless "
           "given) may hold sqrt and log\nthere. In decoding-speed --queries is the number of sequences "

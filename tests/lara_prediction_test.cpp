@@ -1,0 +1,193 @@
+#include "analysis/moments.hpp"
+#include "analysis/prediction.hpp"
+#include "estimators/estimator_table.hpp"
+#include "tests/house_problem.hpp"
+#include "tests/quadrature.hpp"
+#include "tests/statistical_assertions.hpp"
+
+#include <array>
+#include <cmath>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+namespace attngap {
+namespace {
+
+using namespace testing_tools;
+
+RatioPrediction predicted(const std::string& name, const AttentionProblem& problem, Index count) {
+  const auto estimator = make_estimator(name);
+  return PredictionsAt(*estimator, problem, {count}).at(0);
+}
+
+// h_m of one direction of N(μ, 1) in one dimension, times π_m' of none: its definition.
+double control_variate(double q, double k, double Z, double mu, double w) {
+  return std::exp(mu * mu / 2 - w * mu + q * w - q * q / 2 + k * w - k * k / 2) / Z;
+}
+
+struct OneDimension {
+  Vector q, k, pi;
+  double Z;
+  Vector mu;  // of two proposals: keys 0 … 2 and 3 … 6, queries 0 and 1 … 2
+};
+
+OneDimension in_one_dimension(const AttentionProblem& problem, Index query) {
+  OneDimension line{problem.scaled_queries().col(0), problem.scaled_keys().col(0), {}, 0.0, Vector(2)};
+  const Index visible = problem.visible_keys(query);
+  line.mu << line.q(0) + line.k.head(3).mean(), line.q.tail(2).mean() + line.k.tail(4).mean();
+  line.k = line.k.head(visible).eval();
+  line.pi = (line.q(query) * line.k).array().exp();
+  line.Z = line.pi.sum();
+  line.pi /= line.Z;
+  return line;
+}
+
+// E h_m(w) h_m'(μ + s(w − μ)) averaged over the proposals, by adaptive quadrature: s = 1 one direction, s =
+// −1 a direction and its mirror image.
+Matrix by_quadrature(const OneDimension& line, double q, double s) {
+  Matrix C = Matrix::Zero(line.k.size(), line.k.size());
+  for (const double mu : line.mu)
+    for (Index m = 0; m < C.rows(); ++m)
+      for (Index other = 0; other < C.cols(); ++other)
+        C(m, other) += 0.5 * normal_expectation([&](double noise) {
+                         return control_variate(q, line.k(m), line.Z, mu, mu + noise) *
+                                control_variate(q, line.k(other), line.Z, mu, mu + s * noise);
+                       });
+  return C;
+}
+
+// The definition: Cov h = (C − ππᵀ)/R of R directions, and with mirror images also (C₋ − ππᵀ)/R.
+void expect_quadrature(const AttentionProblem& problem, Index query, bool antithetic, bool normalized) {
+  const std::string name =
+      fmt::format("lara:weights=constant,draws=3{}{}", antithetic ? ",antithetic=on" : "",
+                  normalized ? "" : ",normalized=none");
+  const RatioPrediction said = predicted(name, problem, 2);
+  const OneDimension line = in_one_dimension(problem, query);
+  const double q = line.q(query), R = antithetic ? 12.0 : 6.0;
+  Matrix covariance = by_quadrature(line, q, 1.0) - line.pi * line.pi.transpose();
+  if (antithetic) covariance += by_quadrature(line, q, -1.0) - line.pi * line.pi.transpose();
+  Matrix Y = problem.V.topRows(line.pi.size());
+  if (normalized) Y.rowwise() -= (line.pi.transpose() * Y).eval().row(0);
+  const Vector variance = (Y.transpose() * covariance * Y).diagonal() / R;
+  const Vector bias =
+      normalized ? Vector(-(Y.transpose() * covariance.rowwise().sum()) / R) : Vector(Vector::Zero(2));
+  EXPECT_LT((said.variance_at(2).row(query).transpose() - variance).norm(), 1e-10 * variance.norm() + 1e-25)
+      << name;
+  EXPECT_LE((said.bias_at(2).row(query).transpose() - bias).norm(), 1e-10 * bias.norm() + 1e-15) << name;
+  EXPECT_NEAR(said.ew2_at(2)(query), 1.0 + covariance.sum(), 1e-10) << name;
+  EXPECT_EQ(said.condition(query, 2), normalized ? "not-valid" : "ok");
+}
+
+TEST(PredictionOfLara, IsTheQuadratureOverItsProposals) {
+  const AttentionProblem problem = house_problem(21, {3, 7, 1, 2, 0.6});
+  for (Index query = 0; query < 3; ++query)
+    for (const bool antithetic : {false, true})
+      for (const bool normalized : {false, true}) expect_quadrature(problem, query, antithetic, normalized);
+}
+
+// Under a causal mask the proposals see all tokens, the sums only the past.
+TEST(PredictionOfLara, UnderACausalMaskSumsOverThePast) {
+  const AttentionProblem whole = house_problem(22, {7, 7, 1, 2, 0.6}, Mask::causal);
+  const RatioPrediction said = predicted("lara:weights=constant,proposal=keys", whole, 1);
+  AttentionProblem past = whole;
+  past.mask = Mask::none;
+  past.Q = whole.Q.row(4);
+  past.K = whole.K.topRows(5);
+  past.V = whole.V.topRows(5);
+  const Vector k = past.scaled_keys().col(0);
+  const double q = past.scaled_queries()(0, 0), mu = whole.scaled_keys().col(0).mean();
+  OneDimension line{Vector::Constant(1, q), k, (q * k).array().exp(), 0.0, Vector::Constant(2, mu)};
+  line.Z = line.pi.sum();
+  line.pi /= line.Z;
+  const Matrix C = by_quadrature(line, q, 1.0);
+  const Matrix Y = past.V.rowwise() - (line.pi.transpose() * past.V).eval().row(0);
+  const Vector variance = (Y.transpose() * C * Y).diagonal();
+  EXPECT_LT((said.variance_at(1).row(4).transpose() - variance).norm(), 1e-10 * variance.norm());
+  EXPECT_NEAR(said.ew2(4), C.sum(), 1e-10 * C.sum());
+}
+
+// Two blocks of keys: zero means are the ratio of positive features, for any number of proposals.
+TEST(PredictionOfLara, OfStandardProposalsIsThatOfThePerformer) {
+  const AttentionProblem problem = house_problem(5, {3, 150, 5, 2, 0.4});
+  const RatioPrediction lara = predicted("lara:weights=constant,proposal=zero,draws=2", problem, 25);
+  const RatioPrediction performer = predicted("performer", problem, 50);
+  EXPECT_LT((lara.bias_at(25) - performer.bias_at(50)).norm(), 1e-11 * performer.bias_at(50).norm());
+  EXPECT_LT((lara.variance_at(25) - performer.variance_at(50)).norm(),
+            1e-11 * performer.variance_at(50).norm());
+  EXPECT_LT((lara.ew2 - performer.ew2).norm(), 1e-11 * performer.ew2.norm());
+  for (Index i = 0; i < 3; ++i) EXPECT_EQ(lara.condition(i, 25), performer.condition(i, 50));
+}
+
+Moments simulated(const std::string& name, const AttentionProblem& problem, Index count,
+                  std::uint32_t replicates) {
+  const auto estimator = make_estimator(name);
+  Moments moments;
+  for (std::uint32_t r = 0; r < replicates; ++r)
+    moments.add(ratio(draw_once(*estimator, problem, {count}, {23, 0, r}).back())(1, 0));
+  return moments;
+}
+
+// The unnormalised estimate is a mean of draws: its variance is exact at any count.
+TEST(PredictionOfLara, WithoutNormalisationIsTheVarianceOfItsDraws) {
+  const AttentionProblem problem = house_problem(5, {3, 7, 5, 2, 0.2});
+  for (const std::string antithetic : {"", ",antithetic=on"}) {
+    const std::string name = "lara:weights=constant,normalized=none,draws=2" + antithetic;
+    const double variance = predicted(name, problem, 3).variance_at(3)(1, 0);
+    const Moments moments = simulated(name, problem, 3, 20'000);
+    EXPECT_TRUE(variance_is(moments, variance)) << name;
+    EXPECT_FALSE(variance_is(moments, 1.35 * variance)) << name;
+    EXPECT_FALSE(variance_is(moments, variance / 1.35)) << name;
+    EXPECT_TRUE(mean_is(moments, predicted(name, problem, 3).exact(1, 0)));
+  }
+}
+
+// First order leaves out a few (E[W²])²/R of R directions, as for every ratio; the test allows five.
+TEST(PredictionOfLara, IsThatOfSimulatedRatios) {
+  const AttentionProblem problem = house_problem(5, {3, 7, 5, 2, 0.2});
+  const std::string name = "lara:weights=constant,draws=40";
+  const RatioPrediction said = predicted(name, problem, 3);
+  EXPECT_EQ(said.condition(1, 3), "ok");
+  const Moments moments = simulated(name, problem, 3, 6000);
+  const auto agrees = [&](double variance) {
+    const double allowed = sigma_limit() * moments.standard_error_of_variance() +
+                           5.0 * said.ew2(1) * said.ew2(1) / 120.0 * variance;
+    return std::abs(moments.variance() - variance) <= allowed;
+  };
+  const double variance = said.variance_at(3)(1, 0);
+  EXPECT_TRUE(agrees(variance));
+  EXPECT_FALSE(agrees(1.35 * variance));
+  EXPECT_FALSE(agrees(variance / 1.35));
+}
+
+// Far keys whose factors overflow though the moments do not, and moments beyond a double.
+TEST(PredictionOfLara, IsFiniteWhereItsMomentsAreAndInfiniteBeyond) {
+  AttentionProblem far = house_problem(3, {3, 7, 5, 2, 0.01});
+  far.K.rowwise() += Eigen::RowVectorXd::Constant(5, 40.0);
+  for (const std::string antithetic : {"", ",antithetic=on"}) {
+    const RatioPrediction near = predicted("lara:weights=constant,draws=100" + antithetic, far, 2);
+    EXPECT_LT(near.ew2.maxCoeff(), 1.1);
+    EXPECT_TRUE(near.variance_at(2).allFinite() && near.ew2_at(2).allFinite());
+    EXPECT_EQ(near.condition(0, 2), "ok");
+    for (const std::string normalized : {"self", "none"}) {
+      const RatioPrediction beyond = predicted("lara:weights=constant,normalized=" + normalized + antithetic,
+                                               house_problem(3, {3, 7, 5, 2, 60.0}), 2);
+      EXPECT_TRUE(std::isinf(beyond.ew2.maxCoeff()));
+      EXPECT_FALSE(beyond.variance_at(2).hasNaN() || beyond.bias_at(2).hasNaN());
+      EXPECT_NE(beyond.condition(2), "ok");
+    }
+  }
+}
+
+TEST(PredictionOfLara, IsOnlyForConstantWeightsOfDrawsAsTheyAre) {
+  for (const char* name : {"lara:weights=constant", "lara:weights=constant,proposal=half,draws=3",
+                           "lara:weights=constant,normalized=none,antithetic=on"})
+    EXPECT_EQ(why_unpredictable(*make_estimator(name)), "") << name;
+  for (const char* name :
+       {"lara", "lara:weights=paper", "lara:weights=optimal", "lara:weights=constant,noise=released",
+        "lara:weights=constant,deterministic=on", "lara:weights=constant,denominator=abs"})
+    EXPECT_GT(why_unpredictable(*make_estimator(name)).size(), 20U) << name;
+}
+
+}  // namespace
+}  // namespace attngap
