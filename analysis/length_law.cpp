@@ -15,7 +15,8 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 std::optional<LengthLaw> LengthLaw::of(const AttentionEstimator& estimator, double norm2, Index dim) {
   const auto* ratio = dynamic_cast<const RatioEstimator*>(&estimator);
-  if (ratio == nullptr || !estimator.sums_over_keys() || !why_unpredictable(estimator).empty())
+  if (ratio == nullptr || ratio->transforms() || ratio->center_keys() || !estimator.sums_over_keys() ||
+      !why_unpredictable(estimator).empty())
     return std::nullopt;
   const std::string_view map = ratio->map().name();
   std::vector<Term> terms;

@@ -6,7 +6,25 @@
 namespace attngap {
 
 Matrix AttentionEstimator::target(const AttentionProblem& problem) const {
-  return exact_attention(problem).output;
+  if (problem.stream != nullptr) return streamed_target(problem, one_by_one);
+  return target_of_sums(target_sums(problem));
+}
+
+AttentionEstimate AttentionEstimator::target_sums(const AttentionProblem& part) const {
+  return exact_sums(part);
+}
+
+Matrix AttentionEstimator::target_of_sums(const AttentionEstimate& sums) const {
+  Matrix output = sums.numerator.array().colwise() / sums.denominator.array();
+  post_scaling().apply(output);
+  return output;
+}
+
+Matrix AttentionEstimator::streamed_target(const AttentionProblem& problem, const Together& together) const {
+  const auto owned = fitted(problem);
+  const AttentionEstimator& whole = owned ? *owned : *this;
+  return target_of_sums(sum_over_segments(
+      problem, [&](const SegmentProblem& segment) { return whole.target_sums(segment.problem); }, together));
 }
 
 void AttentionEstimator::require_decomposable() const {

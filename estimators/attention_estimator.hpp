@@ -4,6 +4,7 @@
 #include "estimators/attention_problem.hpp"
 #include "estimators/decomposition.hpp"
 #include "estimators/denominator.hpp"
+#include "estimators/kernel_sum.hpp"
 #include "estimators/names.hpp"
 #include "estimators/random_stream.hpp"
 
@@ -71,10 +72,16 @@ class AttentionEstimator {
   virtual bool terms_have_variance(const AttentionProblem&) const { return true; }
 
   /// Whether numerator and denominator, in units of the kernel, are sums over keys of terms that know one
-  /// key, the query and the directions, whatever the other keys are, and the target is softmax.
+  /// key, the query, the directions and what `fitted` has taken from all keys; and the target is such a sum,
+  /// of `target_sums`.
   virtual bool sums_over_keys() const { return false; }
 
-  /// Whether `target` and `plan` take a problem whose keys are a stream.
+  /// The same estimator with what it takes from all keys (their mean, the moments of their channels, a law of
+  /// degrees) taken from `whole`, whose keys may be a stream: of a part of the keys it then says what it says
+  /// of them within the whole. Null where it takes nothing, or has taken it.
+  virtual std::unique_ptr<AttentionEstimator> fitted(const AttentionProblem&) const { return nullptr; }
+
+  /// Whether `plan` takes a problem whose keys are a stream.
   virtual bool reads_streams() const { return false; }
 
   /// Whether problems can be measured that are too long to be held (StreamedEnsemble).
@@ -92,8 +99,16 @@ class AttentionEstimator {
   /// What the estimate converges to: "softmax", or the transformed or kernelised attention the keys ask for.
   virtual std::string target_name() const { return "softmax"; }
 
-  /// The target itself, computed exactly: n×p. By default softmax attention of the given inputs.
+  /// The target itself, computed exactly: n×p, of keys that are held or a stream. By default what
+  /// `target_sums` adds up to.
   virtual Matrix target(const AttentionProblem& problem) const;
+
+  /// The sums over the keys of `part` whose ratio over all keys is the target, in units of its kernel. By
+  /// default those of softmax attention of the given inputs.
+  virtual AttentionEstimate target_sums(const AttentionProblem& part) const;
+
+  /// The target of a problem whose keys are a stream; segments may be worked on at once, with the same bits.
+  virtual Matrix streamed_target(const AttentionProblem& problem, const Together& together) const;
 
   /// Estimators of equal keys use the same directions and are drawn together.
   virtual std::string sharing_key() const { return spec_.text(); }
@@ -135,6 +150,10 @@ class AttentionEstimator {
   /// C_mm' = E[h_m h_m'] of one direction over the visible keys of a query, in the units of `key_weights`;
   /// l×l. Throws BadInput where no closed form is known or it is beyond the range of a double.
   virtual Matrix key_covariance(const AttentionProblem& problem, Index query) const;
+
+ protected:
+  /// The target from its sums over all keys.
+  Matrix target_of_sums(const AttentionEstimate& sums) const;
 
  private:
   Spec spec_;

@@ -25,15 +25,6 @@ class Baseline final : public AttentionEstimator {
   Answer answer_;
 };
 
-AttentionEstimate exact_answer(const AttentionProblem& problem) {
-  ExactAttention exact = exact_attention(problem);
-  AttentionEstimate estimate(problem.queries(), problem.value_dim());
-  estimate.numerator = std::move(exact.output);
-  estimate.denominator.setOnes();
-  estimate.log_scale = std::move(exact.log_normalizer);
-  return estimate;
-}
-
 AttentionEstimate zero_answer(const AttentionProblem& problem) {
   AttentionEstimate estimate(problem.queries(), problem.value_dim());
   estimate.denominator.setOnes();
@@ -55,7 +46,7 @@ AttentionEstimate mean_answer(const AttentionProblem& problem) {
 }  // namespace
 
 std::unique_ptr<AttentionEstimator> make_exact(const Spec& spec) {
-  return std::make_unique<Baseline>(spec, &exact_answer);
+  return std::make_unique<Baseline>(spec, &exact_sums);
 }
 std::unique_ptr<AttentionEstimator> make_zero(const Spec& spec) {
   return std::make_unique<Baseline>(spec, &zero_answer);

@@ -14,18 +14,6 @@
 namespace attngap {
 namespace {
 
-// Calls `use(keys, values, first)` with every piece of the keys: all of those that are held, segments of
-// those that are not.
-template <typename Use>
-void for_each_piece(const AttentionProblem& problem, const Use& use) {
-  if (problem.stream == nullptr) return use(problem.K, problem.V, Index{0});
-  Matrix K, V;
-  for (Index begin = 0; begin < problem.keys(); begin += kStreamedTokens) {
-    problem.stream->read({begin, std::min(begin + kStreamedTokens, problem.keys())}, K, V);
-    use(K, V, begin);
-  }
-}
-
 // Calls `read(i, state)` for each query with the keys it sees in the state.
 template <typename Read>
 void stream(const AttentionProblem& problem, ElementwiseState& state, const Read& read) {

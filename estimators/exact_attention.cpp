@@ -53,17 +53,8 @@ void attend(const AttentionProblem& problem, Index first, Index count, ExactAtte
 
 // The parts of a sum of exponentials, each with its own log normaliser, merged as one.
 ExactAttention attend_stream(const AttentionProblem& problem) {
-  KernelSum sum(problem.queries(), problem.value_dim());
-  for_each_segment(problem, [&](const SegmentProblem& segment) {
-    ExactAttention exact = exact_attention(segment.problem);
-    AttentionEstimate part;
-    part.numerator = std::move(exact.output);
-    part.denominator.setOnes(part.numerator.rows());
-    part.log_scale = std::move(exact.log_normalizer);
-    sum.add(part, segment.first);
-    return true;
-  });
-  const AttentionEstimate& all = sum.estimate();
+  const AttentionEstimate all = sum_over_segments(
+      problem, [](const SegmentProblem& segment) { return exact_sums(segment.problem); }, one_by_one);
   return {all.denominator.cwiseInverse().asDiagonal() * all.numerator,
           all.log_scale.array() + all.denominator.array().log()};
 }
@@ -76,6 +67,15 @@ ExactAttention exact_attention(const AttentionProblem& problem) {
   for (Index first = 0; first < problem.queries(); first += kQueryBlock)
     attend(problem, first, std::min(kQueryBlock, problem.queries() - first), result);
   return result;
+}
+
+AttentionEstimate exact_sums(const AttentionProblem& problem) {
+  ExactAttention exact = exact_attention(problem);
+  AttentionEstimate sums;
+  sums.numerator = std::move(exact.output);
+  sums.denominator.setOnes(sums.numerator.rows());
+  sums.log_scale = std::move(exact.log_normalizer);
+  return sums;
 }
 
 }  // namespace attngap

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "estimators/attention_estimate.hpp"
 #include "estimators/attention_problem.hpp"
 
 namespace attngap {
@@ -15,5 +16,9 @@ struct ExactAttention {
 /// Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018. Double precision. Takes
 /// streamed problems.
 ExactAttention exact_attention(const AttentionProblem& problem);
+
+/// The same as the sums Σ_j exp(logit_j) v_j and Σ_j exp(logit_j) of one estimate: A over 1, at log_scale ln
+/// Z.
+AttentionEstimate exact_sums(const AttentionProblem& problem);
 
 }  // namespace attngap

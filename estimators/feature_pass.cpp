@@ -45,7 +45,8 @@ const Scalar* address_of(const Matrix& values, const std::unique_ptr<const RowMa
 }  // namespace
 
 template <typename Scalar>
-PreparedRows<Scalar>::PreparedRows(const AttentionProblem& problem, const Matrix& values, bool center_keys)
+PreparedRows<Scalar>::PreparedRows(const AttentionProblem& problem, const Matrix& values,
+                                   const Eigen::RowVectorXd& center)
     : converted_values(converted<Scalar>(values)),
       V(address_of<Scalar>(values, converted_values), values.rows(), values.cols()),
       mask(problem.mask),
@@ -60,15 +61,15 @@ PreparedRows<Scalar>::PreparedRows(const AttentionProblem& problem, const Matrix
     K.resize(0, problem.head_dim());
     return;
   }
-  Eigen::RowVectorXd center = Eigen::RowVectorXd::Zero(problem.head_dim());
-  if (center_keys) center = root * problem.K.colwise().mean();
+  Eigen::RowVectorXd shift = Eigen::RowVectorXd::Zero(problem.head_dim());
+  if (center.size() > 0) shift = root * center;
   K.resize(problem.keys(), problem.head_dim());
   key_half_norms.resize(problem.keys());
   Matrix sums = Matrix::Zero(1 + problem.head_dim(), values.cols() + 1);
   // In blocks, so that no second copy of all keys stands beside K.
   for (Index first = 0; first < problem.keys(); first += kBlockRows) {
     const Index count = std::min(kBlockRows, problem.keys() - first);
-    const Matrix scaled = (problem.K.middleRows(first, count) * root).rowwise() - center;
+    const Matrix scaled = (problem.K.middleRows(first, count) * root).rowwise() - shift;
     K.middleRows(first, count) = scaled.template cast<Scalar>();
     key_half_norms.segment(first, count) = (0.5 * scaled.rowwise().squaredNorm()).template cast<Scalar>();
     sums.topLeftCorner(1, values.cols()) += values.middleRows(first, count).colwise().sum();

@@ -21,13 +21,12 @@ template <typename Scalar>
 struct PreparedRows {
   using Column = Eigen::Matrix<Scalar, Eigen::Dynamic, 1>;
 
-  /// With `center_keys` the mean key is taken from every key, which softmax does not see. In double, V is the
-  /// problem's own, which must outlive the rows.
-  explicit PreparedRows(const AttentionProblem& problem, bool center_keys = false)
-      : PreparedRows(problem, problem.V, center_keys) {}
+  /// In double, V is the problem's own, which must outlive the rows.
+  explicit PreparedRows(const AttentionProblem& problem) : PreparedRows(problem, problem.V, {}) {}
 
-  /// The same with the values in another place, where `problem` is a transformed copy.
-  PreparedRows(const AttentionProblem& problem, const Matrix& values, bool center_keys);
+  /// The same with `center` taken from every key (empty: nothing), which softmax does not see, and with the
+  /// values in another place, where `problem` is a transformed copy.
+  PreparedRows(const AttentionProblem& problem, const Matrix& values, const Eigen::RowVectorXd& center);
   PreparedRows(PreparedRows&&) noexcept = default;
 
   RowMatrix<Scalar> Q, K;

@@ -47,10 +47,14 @@ Vector log_unrolled_weights(const Gates& gates, Index t) {
 }
 
 Vector log_relative_weights(const Gates& gates) {
-  Vector weights(gates.log_take.size());
   double kept = 0.0;
+  return log_relative_weights(gates, 0, kept);
+}
+
+Vector log_relative_weights(const Gates& gates, Index first, double& kept) {
+  Vector weights(gates.log_take.size());
   for (Index i = 0; i < weights.size(); ++i) {
-    if (i > 0) kept += gates.log_keep(i);
+    if (first + i > 0) kept += gates.log_keep(i);
     weights(i) = gates.log_take(i) - kept;
   }
   return weights;
@@ -72,13 +76,20 @@ GateRule::GateRule(std::string_view text) {
   if (kind_ == Kind::linear) seed_ = parse_seed("gate=linear", text.substr(colon + 1));
 }
 
-Gates GateRule::gates(const AttentionProblem& problem, const Matrix& keys) const {
+void GateRule::check(const AttentionProblem& problem) const {
+  if (kind_ != Kind::given) return;
+  require(problem.gates.size() == problem.keys(),
+          "gate=given: the data have {} gates for {} keys; name an array of one gate a key with the data's "
+          "gate=",
+          problem.gates.size(), problem.keys());
+  given_gates(problem.gates);
+}
+
+Gates GateRule::gates(const AttentionProblem& problem, Segment tokens, const Matrix& keys) const {
   if (kind_ == Kind::given) {
-    require(problem.gates.size() == keys.rows(),
-            "gate=given: the data have {} gates for {} keys; name an array of one gate a key with the data's "
-            "gate=",
-            problem.gates.size(), keys.rows());
-    return given_gates(problem.gates);
+    const Gates all = given_gates(problem.gates);
+    return {all.log_keep.segment(tokens.begin, tokens.size()),
+            all.log_take.segment(tokens.begin, tokens.size())};
   }
   if (kind_ == Kind::constant) return given_gates(Vector::Constant(keys.rows(), constant_));
   require(kind_ == Kind::linear, "gate=none has no gates");

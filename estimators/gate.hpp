@@ -1,6 +1,7 @@
 #pragma once
 
 #include "estimators/attention_problem.hpp"
+#include "estimators/segments.hpp"
 
 #include <cstdint>
 #include <string_view>
@@ -31,6 +32,10 @@ Vector log_unrolled_weights(const Gates& gates, Index t);
 /// see: ln(1 − g_i) − Σ_{j=1}^{i} ln g_j. All gates but g_0 must be positive.
 Vector log_relative_weights(const Gates& gates);
 
+/// The same of tokens `first` …, whose gates these are: `kept` is Σ_{j=1}^{first−1} ln g_j and goes on to the
+/// last of them.
+Vector log_relative_weights(const Gates& gates, Index first, double& kept);
+
 /// What `gate=` says: none; constant:G; linear:SEED, whose w ~ N(0, I/d) and b ~ N(0, 1) come from that seed;
 /// or given, the gates of the problem.
 class GateRule {
@@ -42,9 +47,12 @@ class GateRule {
 
   bool is_none() const { return kind_ == Kind::none; }
 
-  /// The gates of a problem whose keys the features see as given (l×d). Throws BadInput where gate=given
-  /// finds no gates, another number of them than keys, or one outside (0, 1).
-  Gates gates(const AttentionProblem& problem, const Matrix& keys) const;
+  /// Throws BadInput where gate=given finds no gates, another number of them than keys, or one outside (0,
+  /// 1).
+  void check(const AttentionProblem& problem) const;
+
+  /// The gates of some tokens of a checked problem, whose keys the features see as given (size×d).
+  Gates gates(const AttentionProblem& problem, Segment tokens, const Matrix& keys) const;
 
  private:
   enum class Kind { none, constant, linear, given };

@@ -24,7 +24,6 @@ class GaussianRatio : public RatioEstimator {
   // Positive: inside the hull of the values. Else the denominator has a density at zero, unless it is kept
   // away.
   bool has_moments() const override { return map_.in_log_domain() || denominator().bounds_away_from_zero(); }
-  bool sums_over_keys() const override { return !center_keys(); }
   std::string sharing_key() const override {
     return fmt::format("gaussian {} {} {}", law_.name(), map_.fixed_norm(), center_keys());
   }
@@ -37,6 +36,9 @@ class GaussianRatio : public RatioEstimator {
                                                      const std::vector<Index>& counts) const override {
     return gaussian_directions<float>(law_, problem.head_dim(), counts.back(), map_.fixed_norm());
   }
+
+ protected:
+  std::unique_ptr<RatioEstimator> copy() const override { return std::make_unique<GaussianRatio>(*this); }
 
  private:
   const FeatureMap& map_;
@@ -81,9 +83,8 @@ class RandomFeatureAttention final : public GaussianRatio {
             "rfa: center=keys changes what kernel=arccos converges to; leave it out");
   }
 
-  bool sums_over_keys() const override {
-    return GaussianRatio::sums_over_keys() && !unit_ && !arccos_ && gate_.is_none();
-  }
+  bool sums_over_keys() const override { return gate_.is_none(); }
+  bool reads_streams() const override { return !gate_.is_none(); }
 
   bool transforms() const override { return unit_; }
   AttentionProblem transformed(const AttentionProblem& problem) const override {
@@ -99,7 +100,7 @@ class RandomFeatureAttention final : public GaussianRatio {
     require(gate_.is_none() || problem.mask == Mask::causal,
             "rfa: gate={} forgets from token to token and needs a causal problem (mask=causal)",
             option(spec(), "gate"));
-    if (!gate_.is_none()) gates_of(problem);
+    gate_.check(problem);
   }
 
   std::string sharing_key() const override {
@@ -121,15 +122,28 @@ class RandomFeatureAttention final : public GaussianRatio {
     return gate_.is_none() ? name : fmt::format("{}, gate={}", name, option(spec(), "gate"));
   }
 
-  Matrix target(const AttentionProblem& problem) const override {
-    const AttentionProblem seen = transformed(problem);
-    const Vector log_weights = log_key_weights(problem);
-    if (arccos_) return kernel_attention(seen, &arccos_score, log_weights).output;
-    return exact_attention(log_weights.size() == 0 ? seen : with_log_weights(seen, log_weights)).output;
+  AttentionEstimate target_sums(const AttentionProblem& part) const override {
+    return weighted_sums(part, log_key_weights(part));
+  }
+
+  // A gate hands on from segment to segment what it has kept.
+  Matrix streamed_target(const AttentionProblem& problem, const Together& together) const override {
+    if (gate_.is_none()) return GaussianRatio::streamed_target(problem, together);
+    KernelSum sum(problem.queries(), problem.value_dim());
+    double kept = 0.0;
+    for_each_segment(problem, [&](const SegmentProblem& segment) {
+      const Index first = segment.tokens.begin;
+      const Vector log_weights =
+          log_relative_weights(gates_of(problem, segment.tokens, segment.problem), first, kept);
+      sum.add(weighted_sums(segment.problem, log_weights), segment.first);
+      return true;
+    });
+    return target_of_sums(sum.estimate());
   }
 
   Vector log_key_weights(const AttentionProblem& problem) const override {
-    return gate_.is_none() ? Vector() : log_relative_weights(gates_of(problem));
+    if (gate_.is_none()) return {};
+    return log_relative_weights(gates_of(problem, {0, problem.keys()}, problem));
   }
 
   std::unique_ptr<SamplerPlan> plan(const AttentionProblem& problem,
@@ -137,12 +151,27 @@ class RandomFeatureAttention final : public GaussianRatio {
                                     const std::vector<Index>& counts, Precision precision) const override {
     if (gate_.is_none()) return RatioEstimator::plan(problem, group, counts, precision);
     check(problem);
-    return gated_plan(*this, problem, gates_of(problem), group.size(), counts);
+    const auto gates = [this, &problem](Segment tokens, const AttentionProblem& part) {
+      return gates_of(problem, tokens, part);
+    };
+    return gated_plan(*this, problem, gates, group.size(), counts);
+  }
+
+ protected:
+  std::unique_ptr<RatioEstimator> copy() const override {
+    return std::make_unique<RandomFeatureAttention>(*this);
   }
 
  private:
-  Gates gates_of(const AttentionProblem& problem) const {
-    return gate_.gates(problem, transformed(problem).scaled_keys());
+  // Of the tokens of a problem whose keys are those of `part`.
+  Gates gates_of(const AttentionProblem& problem, Segment tokens, const AttentionProblem& part) const {
+    return gate_.gates(problem, tokens, transformed(part).scaled_keys());
+  }
+
+  AttentionEstimate weighted_sums(const AttentionProblem& part, const Vector& log_weights) const {
+    const AttentionProblem seen = transformed(part);
+    if (arccos_) return kernel_sums(seen, &arccos_score, log_weights);
+    return exact_sums(log_weights.size() == 0 ? seen : with_log_weights(seen, log_weights));
   }
 
   // |x||y| J₁(θ)/2π from z = x·y.

@@ -16,14 +16,14 @@ double highest_weight(const Vector& log_weights, Index keys) {
 
 // Queries first … first+count−1 against all their keys.
 void attend(const AttentionProblem& problem, const ScoreKernel& kernel, const Vector& log_weights,
-            Index first, Index count, KernelAttention& result) {
+            Index first, Index count, AttentionEstimate& result) {
   const double root = std::sqrt(problem.scale);
   const Matrix queries = problem.Q.middleRows(first, count) * root;
   const Vector query_norms = queries.rowwise().norm();
-  Vector highest(count);
+  auto highest = result.log_scale.segment(first, count);
   for (Index i = 0; i < count; ++i) highest(i) = highest_weight(log_weights, problem.visible_keys(first + i));
-  auto output = result.output.middleRows(first, count);
-  auto normalizer = result.normalizer.segment(first, count);
+  auto numerator = result.numerator.middleRows(first, count);
+  auto denominator = result.denominator.segment(first, count);
 
   const Index last_key = problem.visible_keys(first + count - 1);
   for (Index key = 0; key < last_key; key += kKeyBlock) {
@@ -39,18 +39,16 @@ void attend(const AttentionProblem& problem, const ScoreKernel& kernel, const Ve
         weights(i, j) = visible ? weight * kernel(weights(i, j), query_norms(i), key_norms(j)) : 0.0;
       }
     }
-    normalizer += weights.rowwise().sum();
-    output.noalias() += weights * problem.V.middleRows(key, width);
+    denominator += weights.rowwise().sum();
+    numerator.noalias() += weights * problem.V.middleRows(key, width);
   }
-  for (Index i = 0; i < count; ++i) output.row(i) /= normalizer(i);
 }
 
 }  // namespace
 
-KernelAttention kernel_attention(const AttentionProblem& problem, const ScoreKernel& kernel,
-                                 const Vector& log_weights) {
-  KernelAttention result{Matrix::Zero(problem.queries(), problem.value_dim()),
-                         Vector::Zero(problem.queries())};
+AttentionEstimate kernel_sums(const AttentionProblem& problem, const ScoreKernel& kernel,
+                              const Vector& log_weights) {
+  AttentionEstimate result(problem.queries(), problem.value_dim());
   for (Index first = 0; first < problem.queries(); first += kQueryBlock)
     attend(problem, kernel, log_weights, first, std::min(kQueryBlock, problem.queries() - first), result);
   return result;

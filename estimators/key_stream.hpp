@@ -4,6 +4,8 @@
 #include "estimators/segments.hpp"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 namespace attngap {
 
@@ -27,6 +29,7 @@ inline constexpr Index kStreamedTokens = 8192;
 /// segment's last token.
 struct SegmentProblem {
   Index first = 0;
+  Segment tokens{};
   AttentionProblem problem;
 };
 
@@ -42,5 +45,26 @@ void for_each_segment(const AttentionProblem& streamed, const Use& use) {
   for (Index begin = 0; begin < seen; begin += kStreamedTokens)
     if (!use(read_segment(streamed, {begin, std::min(begin + kStreamedTokens, keys)}))) return;
 }
+
+/// Calls `use(K, V, first)` with all keys and values, held or streamed, in pieces of kStreamedTokens: what is
+/// summed piece by piece has the same bits either way.
+template <typename Use>
+void for_each_piece(const AttentionProblem& problem, const Use& use) {
+  Matrix K, V;
+  for (Index begin = 0; begin < problem.keys(); begin += kStreamedTokens) {
+    const Segment tokens{begin, std::min(begin + kStreamedTokens, problem.keys())};
+    if (problem.stream != nullptr) {
+      problem.stream->read(tokens, K, V);
+    } else {
+      K = problem.K.middleRows(tokens.begin, tokens.size());
+      V = problem.V.middleRows(tokens.begin, tokens.size());
+    }
+    use(std::as_const(K), std::as_const(V), begin);
+  }
+}
+
+/// The problem of some of its keys, held or streamed, given in increasing order with token 0 among them: all
+/// queries, each of which sees those of the keys that it saw.
+AttentionProblem at_keys(const AttentionProblem& problem, const std::vector<Index>& tokens);
 
 }  // namespace attngap

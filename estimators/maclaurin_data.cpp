@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <tuple>
 
 namespace attngap {
 namespace {
@@ -46,6 +45,10 @@ double PairSample::mean_base() const {
 }
 double PairSample::largest_base() const {
   return *std::max_element(base.begin(), base.end());
+}
+
+std::vector<Index> sampled_keys(Index keys) {
+  return spread(keys);
 }
 
 PairSample sample_pairs(const AttentionProblem& problem, MaclaurinDirection law) {
@@ -114,42 +117,6 @@ DegreeAllocation neyman_allocation(const MaclaurinKernel& kernel, const PairSamp
 
 namespace {
 
-// The pair with the largest m, the pair with the largest |z|, and the range of z.
-struct Extremes {
-  double base = -1.0, norms = 0.0;  // m, and |q̃||k̃| of the same pair
-  double dot = 0.0, least = 0.0, most = 0.0;
-  Index base_query = 0, base_key = 0, dot_query = 0, dot_key = 0;
-
-  void look_at(Index i, Index j, double z, double m, double norm_product) {
-    if (m > base) std::tie(base, norms, base_query, base_key) = std::tuple(m, norm_product, i, j);
-    if (std::abs(z) > std::abs(dot)) std::tie(dot, dot_query, dot_key) = std::tuple(z, i, j);
-    least = std::min(least, z);
-    most = std::max(most, z);
-  }
-};
-
-Extremes extremes(MaclaurinDirection law, const AttentionProblem& problem) {
-  const Matrix Q = problem.scaled_queries();
-  const Matrix K = problem.scaled_keys();
-  const Vector key_norms = K.rowwise().squaredNorm();
-  const double fourth = law == MaclaurinDirection::rademacher ? 2.0 : 0.0;
-  Extremes found;
-  for (Index first = 0; first < Q.rows(); first += kQueryBlock) {
-    const auto queries = Q.middleRows(first, std::min(kQueryBlock, Q.rows() - first));
-    const Matrix Z = queries * K.transpose();
-    const Matrix S = queries.cwiseAbs2() * K.cwiseAbs2().transpose();
-    for (Index i = 0; i < queries.rows(); ++i) {
-      const double query_norm = queries.row(i).squaredNorm();
-      for (Index j = 0; j < problem.visible_keys(first + i); ++j) {
-        const double n2 = query_norm * key_norms(j);
-        const double z = Z(i, j);
-        found.look_at(first + i, j, z, n2 + 2.0 * z * z - fourth * S(i, j), std::sqrt(n2));
-      }
-    }
-  }
-  return found;
-}
-
 std::string variance_rule(const DegreeLaw& degrees) {
   if (degrees.geometric > 0.0)
     return fmt::format("geometric degrees with p = {} need p·m below 1", degrees.geometric);
@@ -159,27 +126,53 @@ std::string variance_rule(const DegreeLaw& degrees) {
 
 }  // namespace
 
-void require_moments(const RandomMaclaurin& law, const AttentionProblem& problem, std::string_view name,
+void PairExtremes::look_at(const AttentionProblem& part, Index first_query, Index first_key) {
+  const Matrix Q = part.scaled_queries();
+  const Matrix K = part.scaled_keys();
+  const Vector key_norms = K.rowwise().squaredNorm();
+  const double fourth = law_ == MaclaurinDirection::rademacher ? 2.0 : 0.0;
+  for (Index first = 0; first < Q.rows(); first += kQueryBlock) {
+    const auto queries = Q.middleRows(first, std::min(kQueryBlock, Q.rows() - first));
+    const Matrix Z = queries * K.transpose();
+    const Matrix S = queries.cwiseAbs2() * K.cwiseAbs2().transpose();
+    for (Index i = 0; i < queries.rows(); ++i) {
+      const double query_norm = queries.row(i).squaredNorm();
+      for (Index j = 0; j < part.visible_keys(first + i); ++j) {
+        const double n2 = query_norm * key_norms(j);
+        const double z = Z(i, j), m = n2 + 2.0 * z * z - fourth * S(i, j);
+        const Index query = first_query + first + i, key = first_key + j;
+        if (m > base.value) {
+          base = {query, key, m};
+          norms = std::sqrt(n2);
+        }
+        if (std::abs(z) > std::abs(dot.value)) dot = {query, key, z};
+        least = std::min(least, z);
+        most = std::max(most, z);
+      }
+    }
+  }
+}
+
+void require_moments(const RandomMaclaurin& law, const PairExtremes& found, std::string_view name,
                      bool force) {
   const MaclaurinKernel& kernel = law.kernel();
   if (std::isinf(kernel.radius)) return;
-  const Extremes found = extremes(law.options().direction, problem);
   const bool is_defined = std::isfinite(kernel.value(found.most)) && std::isfinite(kernel.value(found.least));
-  const double widest = std::abs(found.dot);
+  const double widest = std::abs(found.dot.value);
   require(
       (is_defined && widest <= kernel.radius) || (force && is_defined),
       "{}: query {} and key {} have |q·k| = {} after scaling, but the series of the kernel {} = {} converges "
       "up to {} only, so that {}; shrink the inputs (scale=, or ppsbn=code){}",
-      name, found.dot_query, found.dot_key, widest, kernel.name, kernel.formula, kernel.radius,
+      name, found.dot.query, found.dot.key, widest, kernel.name, kernel.formula, kernel.radius,
       is_defined ? "its estimate is of something else" : "the target itself does not exist",
       is_defined ? ", or set force=on" : "");
   require(
-      force || law.has_variance(found.base),
+      force || law.has_variance(found.base.value),
       "{}: the kernel estimate of query {} and key {} has infinite variance{}: m = E(w·q)²(w·k)² = {} after "
       "scaling, and {}; shrink the inputs (scale=, or ppsbn=code), set max-degree, or set force=on",
-      name, found.base_query, found.base_key,
+      name, found.base.query, found.base.key,
       found.norms < 1.0 ? "" : fmt::format(", and no mean unless E|w·q||w·k| < 1 (|q||k| = {})", found.norms),
-      found.base, variance_rule(law.degrees()));
+      found.base.value, variance_rule(law.degrees()));
 }
 
 }  // namespace attngap

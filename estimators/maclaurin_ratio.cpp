@@ -2,6 +2,7 @@
 #include "estimators/estimator_table.hpp"
 #include "estimators/exact_attention.hpp"
 #include "estimators/kernel_attention.hpp"
+#include "estimators/key_stream.hpp"
 #include "estimators/maclaurin.hpp"
 #include "estimators/maclaurin_data.hpp"
 #include "estimators/names.hpp"
@@ -108,29 +109,26 @@ class MaclaurinRatio final : public RatioEstimator {
     return std::make_shared<MaclaurinMap>(law_on(problem), draws);
   }
   bool nested() const override { return degrees_ != "fixed"; }
-  bool sums_over_keys() const override {
-    return std::isinf(kernel_.radius) && pre_ == PreScaling::none && !depends_on_data() && !center_keys();
-  }
 
   // The denominator is zero with positive probability.
   bool has_moments() const override { return denominator().bounds_away_from_zero(); }
   PostScaling post_scaling() const override { return post_; }
   bool transforms() const override { return pre_ != PreScaling::none; }
   AttentionProblem transformed(const AttentionProblem& problem) const override {
-    return pre_scaled(problem, pre_);
+    return scaler_ ? (*scaler_)(problem) : pre_scaled(problem, pre_);
   }
 
   void check(const AttentionProblem& problem) const override {
     require(post_.beta.size() == 1 || post_.beta.size() == problem.value_dim(),
             "rmfa: beta has {} numbers, the values have {} channels; give one number, or one a channel",
             post_.beta.size(), problem.value_dim());
-    require_moments(law_on(problem), prepared(problem), "rmfa", force_);
+    require_variance(problem, force_);
   }
 
   bool terms_have_variance(const AttentionProblem& problem) const override {
     if (!force_) return true;  // or `check` has refused
     try {
-      require_moments(law_on(problem), prepared(problem), "rmfa", false);
+      require_variance(problem, false);
       return true;
     } catch (const BadInput&) {
       return false;
@@ -147,14 +145,10 @@ class MaclaurinRatio final : public RatioEstimator {
                : name + fmt::format(", gamma={}, beta={}", post_.gamma, option(spec(), "beta"));
   }
 
-  Matrix target(const AttentionProblem& problem) const override {
-    const AttentionProblem seen = transformed(problem);
-    Matrix output =
-        std::isinf(kernel_.radius)
-            ? exact_attention(seen).output
-            : kernel_attention(seen, [this](double z, double, double) { return kernel_.value(z); }).output;
-    post_.apply(output);
-    return output;
+  AttentionEstimate target_sums(const AttentionProblem& part) const override {
+    const AttentionProblem seen = transformed(part);
+    if (std::isinf(kernel_.radius)) return exact_sums(seen);
+    return kernel_sums(seen, [this](double z, double, double) { return kernel_.value(z); });
   }
 
   std::unique_ptr<SamplerPlan> plan(const AttentionProblem& problem,
@@ -186,6 +180,17 @@ class MaclaurinRatio final : public RatioEstimator {
   std::unique_ptr<DirectionSource<float>> directions(float, const AttentionProblem& problem,
                                                      const std::vector<Index>& counts) const override {
     return law_on(problem).directions<float>(problem.head_dim(), counts, panel_width());
+  }
+
+ protected:
+  std::unique_ptr<RatioEstimator> copy() const override { return std::make_unique<MaclaurinRatio>(*this); }
+  bool takes_all_keys() const override {
+    return RatioEstimator::takes_all_keys() || pre_ == PreScaling::paper || depends_on_data();
+  }
+  void fit(const AttentionProblem& whole) override {
+    scaler_.emplace(whole, pre_);
+    RatioEstimator::fit(whole);
+    law_ = depends_on_data() ? law_of(pairs_of(whole)) : law_of({});
   }
 
  private:
@@ -224,8 +229,35 @@ class MaclaurinRatio final : public RatioEstimator {
     return {kernel_, geometric_degrees(p_), options_};
   }
   RandomMaclaurin law_on(const AttentionProblem& problem) const {
+    if (law_) return *law_;
     if (!depends_on_data()) return law_of({});
-    return law_of(sample_pairs(prepared(problem), options_.direction));
+    MaclaurinRatio fitted(*this);
+    fitted.fit(problem);
+    return *fitted.law_;
+  }
+
+  // Of an estimator whose scaling and centre are fitted to the problem.
+  PairSample pairs_of(const AttentionProblem& problem) const {
+    return sample_pairs(prepared(at_keys(problem, sampled_keys(problem.keys()))), options_.direction);
+  }
+
+  // That there is a law, and `require_moments`, on a problem, held or streamed.
+  void require_variance(const AttentionProblem& problem, bool force) const {
+    const bool everywhere = std::isinf(kernel_.radius);
+    if (everywhere && !depends_on_data()) return;
+    MaclaurinRatio fitted(*this);
+    if (!law_) fitted.fit(problem);
+    if (everywhere) return;
+    PairExtremes found(options_.direction);
+    if (problem.stream == nullptr) {
+      found.look_at(fitted.prepared(problem));
+    } else {
+      for_each_segment(problem, [&](const SegmentProblem& segment) {
+        found.look_at(fitted.prepared(segment.problem), segment.first, segment.tokens.begin);
+        return true;
+      });
+    }
+    require_moments(*fitted.law_, found, "rmfa", force);
   }
 
   const MaclaurinKernel& kernel_;
@@ -237,6 +269,8 @@ class MaclaurinRatio final : public RatioEstimator {
   PreScaling pre_;
   PostScaling post_;
   MaclaurinMap map_;
+  std::optional<PreScaler> scaler_;     // of what it is fitted to
+  std::optional<RandomMaclaurin> law_;  // of what it is fitted to
 };
 
 }  // namespace

@@ -78,8 +78,41 @@ std::shared_ptr<const FeatureMap> RatioEstimator::map_on(const AttentionProblem&
 
 AttentionProblem RatioEstimator::prepared(const AttentionProblem& problem) const {
   AttentionProblem prepared = transformed(problem);
-  if (center_keys_) prepared.K.rowwise() -= prepared.K.colwise().mean().eval();
+  if (center_keys_) prepared.K.rowwise() -= center_of(prepared);
   return prepared;
+}
+
+std::unique_ptr<AttentionEstimator> RatioEstimator::fitted(const AttentionProblem& whole) const {
+  return fitted_ratio(whole);
+}
+
+std::unique_ptr<RatioEstimator> RatioEstimator::fitted_ratio(const AttentionProblem& whole) const {
+  if (is_fitted_ || !takes_all_keys()) return nullptr;
+  auto fitted = copy();
+  fitted->fit(whole);
+  fitted->is_fitted_ = true;
+  return fitted;
+}
+
+void RatioEstimator::fit(const AttentionProblem& whole) {
+  if (!center_keys_) return;
+  AttentionProblem part;
+  part.scale = whole.scale;
+  part.Q.resize(0, whole.head_dim());
+  Eigen::RowVectorXd sum = Eigen::RowVectorXd::Zero(whole.head_dim());
+  for_each_piece(whole, [&](const Matrix& K, const Matrix&, Index) {
+    part.K = K;
+    sum += transformed(part).K.colwise().sum();
+  });
+  mean_key_ = sum / static_cast<double>(whole.keys());
+}
+
+Eigen::RowVectorXd RatioEstimator::center_of(const AttentionProblem& seen) const {
+  if (!center_keys_) return {};
+  if (mean_key_.size() > 0) return mean_key_;
+  Eigen::RowVectorXd sum = Eigen::RowVectorXd::Zero(seen.head_dim());
+  for_each_piece(seen, [&](const Matrix& K, const Matrix&, Index) { sum += K.colwise().sum(); });
+  return sum / static_cast<double>(seen.keys());
 }
 
 DecodingState RatioEstimator::decoding_state(const AttentionProblem& problem,

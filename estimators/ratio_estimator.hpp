@@ -49,6 +49,12 @@ class RatioEstimator : public AttentionEstimator {
 
   bool center_keys() const { return center_keys_; }
 
+  bool sums_over_keys() const override { return true; }
+  std::unique_ptr<AttentionEstimator> fitted(const AttentionProblem& whole) const override;
+
+  /// The same, null where `fitted` is null.
+  std::unique_ptr<RatioEstimator> fitted_ratio(const AttentionProblem& whole) const;
+
   /// Whether the features of a count are the first features of a larger one with the same weights, so that
   /// one pass yields all counts.
   virtual bool nested() const { return true; }
@@ -69,17 +75,18 @@ class RatioEstimator : public AttentionEstimator {
   virtual bool transforms() const { return false; }
 
   /// The inputs the features see: by default the given ones. Values stay. The target is exact attention of
-  /// these.
+  /// these. Of held keys.
   virtual AttentionProblem transformed(const AttentionProblem& problem) const { return problem; }
 
   /// The rows of a pass over this problem, which must outlive them.
   template <typename Scalar>
   PreparedRows<Scalar> prepared_rows(const AttentionProblem& problem) const {
-    if (!transforms()) return PreparedRows<Scalar>(problem, center_keys_);
-    return PreparedRows<Scalar>(transformed(problem), problem.V, center_keys_);
+    if (!transforms()) return PreparedRows<Scalar>(problem, problem.V, center_of(problem));
+    const AttentionProblem seen = transformed(problem);
+    return PreparedRows<Scalar>(seen, problem.V, center_of(seen));
   }
 
-  /// Transformed, and with centred keys where the estimator centres them.
+  /// Transformed, and with centred keys where the estimator centres them; of held keys.
   AttentionProblem prepared(const AttentionProblem& problem) const;
 
   /// ln u_j of weights u_j that multiply each key's features and the target's kernel; empty for none.
@@ -103,11 +110,26 @@ class RatioEstimator : public AttentionEstimator {
   DecodingState decoding_state(const AttentionProblem& problem, const std::vector<Index>& counts,
                                const StreamAddress& address) const;
 
+ protected:
+  virtual std::unique_ptr<RatioEstimator> copy() const = 0;
+
+  /// Whether there is something to take from all keys.
+  virtual bool takes_all_keys() const { return center_keys_; }
+
+  /// Takes it from `whole`, held or streamed: of this class the mean of the transformed keys, where they are
+  /// centred.
+  virtual void fit(const AttentionProblem& whole);
+
  private:
+  // What centring takes from every transformed key; empty for nothing.
+  Eigen::RowVectorXd center_of(const AttentionProblem& seen) const;
+
   // log_key_weights of the visible keys, relative to the largest: zeros without any.
   Vector key_factors(const AttentionProblem& problem, Index query) const;
 
   bool center_keys_;
+  bool is_fitted_ = false;
+  Eigen::RowVectorXd mean_key_;  // of what it is fitted to
   DenominatorPolicy denominator_;
 };
 

@@ -1,9 +1,12 @@
 #include "estimators/scaling_batch_norm.hpp"
 
+#include "estimators/key_stream.hpp"
 #include "estimators/names.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 namespace attngap {
 namespace {
@@ -17,16 +20,29 @@ void normalise_tokens(Matrix& rows) {
   }
 }
 
-void normalise_batch(Matrix& rows) {
-  for (Index c = 0; c < rows.cols(); ++c) {
-    const double mean = rows.col(c).mean();
-    rows.col(c).array() -= mean;
-    const double spread = std::sqrt(rows.col(c).squaredNorm() / static_cast<double>(rows.rows()));
-    if (spread > 0.0) rows.col(c) /= spread;
+// Moments of the channels of rows that come piece by piece.
+struct ChannelMoments {
+  double rows = 0.0;
+  Eigen::RowVectorXd mean, squares;
+
+  void add(const Matrix& piece) {
+    ChannelMoments next{static_cast<double>(piece.rows()), Eigen::RowVectorXd(piece.cols()),
+                        Eigen::RowVectorXd(piece.cols())};
+    for (Index c = 0; c < piece.cols(); ++c) {
+      next.mean(c) = piece.col(c).mean();
+      next.squares(c) = (piece.col(c).array() - next.mean(c)).matrix().squaredNorm();
+    }
+    if (rows == 0.0) {
+      *this = std::move(next);
+      return;
+    }
+    const double all = rows + next.rows;
+    const Eigen::RowVectorXd apart = next.mean - mean;
+    squares += next.squares + apart.cwiseAbs2() * (rows * next.rows / all);
+    mean += apart * (next.rows / all);
+    rows = all;
   }
-  const double largest = rows.rowwise().norm().maxCoeff();
-  if (largest > 0.0) rows /= largest;
-}
+};
 
 }  // namespace
 
@@ -36,13 +52,51 @@ PreScaling pre_scaling_named(std::string_view name) {
   return name == "none" ? PreScaling::none : name == "paper" ? PreScaling::paper : PreScaling::code;
 }
 
+void PreScaler::Batch::normalise_channels(Matrix& rows) const {
+  for (Index c = 0; c < rows.cols(); ++c) {
+    rows.col(c).array() -= mean(c);
+    if (spread(c) > 0.0) rows.col(c) /= spread(c);
+  }
+}
+
+void PreScaler::Batch::normalise(Matrix& rows) const {
+  normalise_channels(rows);
+  if (largest > 0.0) rows /= largest;
+}
+
+template <typename ForEachPiece>
+PreScaler::Batch PreScaler::batch_of(const ForEachPiece& for_each) {
+  ChannelMoments moments;
+  for_each([&](const Matrix& rows) { moments.add(rows); });
+  Batch batch{moments.mean, (moments.squares / moments.rows).cwiseSqrt(), 0.0};
+  for_each([&](Matrix rows) {
+    batch.normalise_channels(rows);
+    batch.largest = std::max(batch.largest, rows.rowwise().norm().maxCoeff());
+  });
+  return batch;
+}
+
+PreScaler::PreScaler(const AttentionProblem& whole, PreScaling scaling) : scaling_(scaling) {
+  if (scaling != PreScaling::paper) return;
+  queries_ = batch_of([&](const auto& use) { use(whole.Q); });
+  keys_ = batch_of([&](const auto& use) {
+    for_each_piece(whole, [&](const Matrix& K, const Matrix&, Index) { use(K); });
+  });
+}
+
+AttentionProblem PreScaler::operator()(AttentionProblem part) const {
+  if (scaling_ == PreScaling::code) {
+    normalise_tokens(part.Q);
+    normalise_tokens(part.K);
+  } else if (scaling_ == PreScaling::paper) {
+    queries_.normalise(part.Q);
+    keys_.normalise(part.K);
+  }
+  return part;
+}
+
 AttentionProblem pre_scaled(const AttentionProblem& problem, PreScaling scaling) {
-  AttentionProblem scaled = problem;
-  if (scaling == PreScaling::none) return scaled;
-  const auto normalise = scaling == PreScaling::code ? &normalise_tokens : &normalise_batch;
-  normalise(scaled.Q);
-  normalise(scaled.K);
-  return scaled;
+  return PreScaler(problem, scaling)(problem);
 }
 
 }  // namespace attngap

@@ -22,4 +22,29 @@ PreScaling pre_scaling_named(std::string_view name);
 /// tokens, so under a causal mask it looks ahead, and of sampled queries it normalises those that are there.
 AttentionProblem pre_scaled(const AttentionProblem& problem, PreScaling scaling);
 
+/// The scaling of a problem, held or streamed, for any part of it.
+class PreScaler {
+ public:
+  /// `paper` goes through all keys twice: for the moments of the channels, merged piece by piece (Chan, Golub
+  /// and LeVeque 1983), and for the largest row.
+  PreScaler(const AttentionProblem& whole, PreScaling scaling);
+
+  /// Some of the queries and some held keys, each as it is in the whole.
+  AttentionProblem operator()(AttentionProblem part) const;
+
+ private:
+  // What `paper` takes from the rows of one side; a channel or a batch without spread is not divided.
+  struct Batch {
+    Eigen::RowVectorXd mean, spread;
+    double largest = 0.0;
+    void normalise_channels(Matrix& rows) const;
+    void normalise(Matrix& rows) const;
+  };
+  template <typename ForEachPiece>
+  static Batch batch_of(const ForEachPiece& for_each);
+
+  PreScaling scaling_;
+  Batch queries_, keys_;
+};
+
 }  // namespace attngap

@@ -17,6 +17,10 @@ StreamedEnsemble::StreamedEnsemble(const AttentionProblem& problem,
     require(estimator->streams(),
             "{}: needs all keys at once, and these are made piece by piece; leave it out, or use stored data",
             estimator->spec().text());
+    if (auto fitted = estimator->fitted(problem_)) {
+      fitted_.push_back(std::move(fitted));
+      estimator = fitted_.back().get();
+    }
     (estimator->sums_over_keys() ? summing_ : reading_).push_back(estimator);
     (estimator->sums_over_keys() ? places_of_summing_ : places_of_reading_).push_back(i);
   }

@@ -14,9 +14,10 @@ namespace attngap {
 /// those on the stored problem up to rounding.
 ///
 /// An estimator that `sums_over_keys` says of a set of keys the sum of what it says of the parts, as long as
-/// the directions are the same; and directions have an address. So every segment is an ordinary problem, and
-/// the sums are added in units of the kernel. A segment serves all replicates before the next one is read.
-/// An estimator that `reads_streams` goes through the keys itself, once a draw and count.
+/// the directions are the same and what it takes from all keys is taken before (`fitted`, here once, unless
+/// it is); and directions have an address. So every segment is an ordinary problem, and the sums are added in
+/// units of the kernel. A segment serves all replicates before the next one is read. An estimator that
+/// `reads_streams` goes through the keys itself, once a draw and count.
 class StreamedEnsemble {
  public:
   /// Problem and estimators must outlive the ensemble. Throws BadInput naming an estimator that needs all
@@ -38,6 +39,7 @@ class StreamedEnsemble {
                  const std::function<bool()>& stopped) const;
 
   const AttentionProblem& problem_;
+  std::vector<std::unique_ptr<AttentionEstimator>> fitted_;
   std::vector<const AttentionEstimator*> summing_, reading_;
   std::vector<std::size_t> places_of_summing_, places_of_reading_;
   std::vector<Index> counts_;

@@ -4,9 +4,12 @@
 #include "analysis/prediction.hpp"
 #include "estimators/ensemble.hpp"
 #include "estimators/error.hpp"
+#include "estimators/estimator_table.hpp"
+#include "estimators/exact_attention.hpp"
 #include "estimators/streamed_ensemble.hpp"
 
 #include <chrono>
+#include <set>
 #include <utility>
 
 #include <tbb/parallel_for.h>
@@ -127,9 +130,16 @@ class StreamedGapCell final : public GapCell {
         stream_(synthetic),
         problem_(stream_.queries(spec().queries)) {
     problem_.stream = &stream_;
-    for (const auto& estimator : estimators) estimator->check(problem_);
+    for (const auto& estimator : estimators) {
+      auto fitted = estimator->fitted(problem_);
+      if (fitted) fitted_.emplace(estimator.get(), std::move(fitted));
+      on_the_stream(*estimator).check(problem_);
+      if (!on_the_stream(*estimator).terms_have_variance(problem_)) wild_.insert(estimator.get());
+    }
     find_targets();
-    ensemble_.emplace(problem_, sampled(), spec().features, spec().precision);
+    std::vector<const AttentionEstimator*> drawn;
+    for (const AttentionEstimator* estimator : sampled()) drawn.push_back(&on_the_stream(*estimator));
+    ensemble_.emplace(problem_, drawn, spec().features, spec().precision);
   }
 
   std::unique_ptr<CellWorker> worker() const override {
@@ -140,9 +150,12 @@ class StreamedGapCell final : public GapCell {
   const AttentionProblem& queries() const override { return problem_; }
   Index keys() const override { return stream_.keys(); }
   Matrix exact_target(const AttentionEstimator& estimator) const override {
-    return target_of(spec(), estimator, problem_);
+    if (spec().against_softmax) return make_estimator("exact")->streamed_target(problem_, &at_once);
+    return on_the_stream(estimator).streamed_target(problem_, &at_once);
   }
-  bool has_moments(const AttentionEstimator& estimator) const override { return estimator.has_moments(); }
+  bool has_moments(const AttentionEstimator& estimator) const override {
+    return estimator.has_moments() && !wild_.contains(&estimator);
+  }
   AttentionEstimate baseline(const AttentionEstimator& estimator) const override {
     return streamed_estimate(problem_, estimator);
   }
@@ -151,7 +164,7 @@ class StreamedGapCell final : public GapCell {
     if (!spec().predictions || synthetic_.kind != "gaussian" || synthetic_.mask != Mask::none) return {};
     const auto law = LengthLaw::of(estimator, synthetic_.norm * synthetic_.norm, synthetic_.dim);
     if (!law) return {};
-    const Matrix exact = exact_target(estimator);
+    const Matrix& exact = target(estimator);
     const Matrix Q = problem_.scaled_queries();
     std::vector<std::vector<Metric>> metrics;
     for (const Index draws : spec().features)
@@ -159,9 +172,21 @@ class StreamedGapCell final : public GapCell {
     return metrics;
   }
 
+  static void at_once(std::size_t count, const std::function<void(std::size_t)>& work) {
+    tbb::parallel_for(std::size_t{0}, count, work);
+  }
+
+  // The estimator with what it takes from all keys, once for all draws.
+  const AttentionEstimator& on_the_stream(const AttentionEstimator& estimator) const {
+    const auto found = fitted_.find(&estimator);
+    return found == fitted_.end() ? estimator : *found->second;
+  }
+
   SyntheticSpec synthetic_;
   SyntheticStream stream_;
   AttentionProblem problem_;
+  std::map<const AttentionEstimator*, std::unique_ptr<AttentionEstimator>> fitted_;
+  std::set<const AttentionEstimator*> wild_;  // whose terms have no variance here
   std::optional<StreamedEnsemble> ensemble_;
 };
 
@@ -259,7 +284,7 @@ std::string target_name(const RunSpec& spec, const AttentionEstimator& estimator
 }
 
 Matrix target_of(const RunSpec& spec, const AttentionEstimator& estimator, const AttentionProblem& problem) {
-  return spec.against_softmax ? estimator.AttentionEstimator::target(problem) : estimator.target(problem);
+  return spec.against_softmax ? exact_attention(problem).output : estimator.target(problem);
 }
 
 void require_gap_blocks(const ResultRow& row, const Matrix& exact,

@@ -42,6 +42,9 @@ class GapCell : public Cell {
   /// An accumulator a series, in the order of the stored ones.
   std::vector<GapAccumulator> accumulators() const;
 
+  /// What `find_targets` has found for an estimator.
+  const Matrix& target(const AttentionEstimator& estimator) const;
+
  private:
   virtual const AttentionProblem& queries() const = 0;
   virtual Index keys() const = 0;
@@ -52,7 +55,6 @@ class GapCell : public Cell {
   /// What theory says of an estimator at each count of the specification; empty where it says nothing.
   virtual std::vector<std::vector<Metric>> predicted(const AttentionEstimator& estimator) const = 0;
 
-  const Matrix& target(const AttentionEstimator& estimator) const;
   void append(std::vector<ResultRow>& rows, const AttentionEstimator& estimator, Index draws,
               std::int64_t replicates, const std::vector<std::vector<double>>& blocks) const;
 

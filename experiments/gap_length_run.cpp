@@ -37,7 +37,11 @@ std::vector<std::string> check_lengths(const RunSpec& spec, int threads) {
       continue;
     }
     if (source.streams(length, estimators)) {
-      require_run_fits(longest, SyntheticStream(source.synthetic(length)).queries(spec.queries), threads);
+      const SyntheticStream stream(source.synthetic(length));
+      AttentionProblem problem = stream.queries(spec.queries);
+      problem.stream = &stream;
+      require_run_fits(longest, problem, threads);
+      for (const auto& estimator : estimators) estimator->check(problem);
       continue;
     }
     const AttentionProblem problem = source.stored(length);

@@ -4,10 +4,13 @@
 #include "estimators/error.hpp"
 #include "estimators/estimator_table.hpp"
 #include "estimators/exact_attention.hpp"
+#include "estimators/ratio_estimator.hpp"
 #include "estimators/streamed_ensemble.hpp"
 #include "experiments/synthetic_stream.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -93,6 +96,22 @@ const std::vector<std::string>& streaming_estimators() {
                                               "rmfa",
                                               "rmfa:known=linear,directions=gaussian",
                                               "rmfa:degrees=poisson,lambda=1.5",
+                                              "performer:center=keys",
+                                              "rfa:center=keys,projection=orthogonal",
+                                              "rfa:normalize=unit",
+                                              "rfa:normalize=unit,sigma=0.7,center=keys",
+                                              "rfa:kernel=arccos",
+                                              "rfa:kernel=arccos,normalize=unit",
+                                              "rmfa:center=keys,known=linear",
+                                              "rmfa:ppsbn=paper",
+                                              "rmfa:ppsbn=code,gamma=2,beta=0.5",
+                                              "rmfa:kernel=inverse,ppsbn=code,p=1.5",
+                                              "rmfa:kernel=log,ppsbn=paper",
+                                              "rmfa:kernel=sqrt,ppsbn=paper,degrees=optimal",
+                                              "rmfa:kernel=trigh",
+                                              "rmfa:degrees=optimal",
+                                              "rmfa:degrees=poisson",
+                                              "rmfa:degrees=fixed,max-degree=1,center=keys",
                                               "lara",
                                               "lara:weights=optimal",
                                               "eva:window=4",
@@ -105,6 +124,12 @@ const std::vector<std::string>& streaming_estimators() {
                                               "zero",
                                               "mean-value"};
   return names;
+}
+
+// A query none of whose features is above zero (arccos) has none, and this instead.
+Matrix output_of(const AttentionEstimate& estimate) {
+  const Matrix output = estimate.denominator.cwiseInverse().asDiagonal() * estimate.numerator;
+  return output.unaryExpr([](double x) { return std::isnan(x) ? -100.0 : x; });
 }
 
 // Draws of these estimators from the stream against those from the stored problem.
@@ -125,7 +150,7 @@ void expect_stored_draws(const std::vector<std::string>& names, const Both& both
   for (const StreamAddress& address : addresses) {
     std::vector<Matrix> outputs(estimators.size() * counts.size());
     sampler->draw(address, [&](std::size_t estimator, std::size_t count, const AttentionEstimate& e) {
-      outputs[estimator * counts.size() + count] = e.denominator.cwiseInverse().asDiagonal() * e.numerator;
+      outputs[estimator * counts.size() + count] = output_of(e);
     });
     expected.insert(expected.end(), outputs.begin(), outputs.end());
   }
@@ -136,7 +161,7 @@ void expect_stored_draws(const std::vector<std::string>& names, const Both& both
           [&](std::size_t r, std::size_t i, std::size_t count, const AttentionEstimate& e) {
             ++visits;
             const Matrix& stored = expected[(r * estimators.size() + i) * counts.size() + count];
-            const Matrix output = e.denominator.cwiseInverse().asDiagonal() * e.numerator;
+            const Matrix output = output_of(e);
             if (stored.isZero(0.0)) {
               EXPECT_EQ(output, stored);
             } else {
@@ -164,7 +189,99 @@ TEST(StreamedEnsemble, UnderACausalMaskTheyAreToo) {
     }
   });
   EXPECT_EQ(names.size(), streaming_estimators().size() - 2);
+  for (const char* gated : {"rfa:gate=constant:0.9", "rfa:gate=linear:3,normalize=unit",
+                            "rfa:gate=linear:3,center=keys", "rfa:gate=constant:0.99,kernel=arccos"})
+    names.emplace_back(gated);
   expect_stored_draws(names, both, "causal");
+}
+
+TEST(StreamedTarget, IsThatOfTheStoredProblem) {
+  for (const char* text : {"gaussian", "ar1,mask=causal"}) {
+    const Both both(text);
+    std::vector<std::string> names = streaming_estimators();
+    if (both.stored.mask == Mask::causal)
+      names.insert(names.end(), {"rfa:gate=constant:0.9", "rfa:gate=linear:3,normalize=unit",
+                                 "rfa:gate=constant:0.99,kernel=arccos"});
+    for (const std::string& name : names) {
+      const auto estimator = make_estimator(name);
+      expect_equal(estimator->target(both.streamed), estimator->target(both.stored), name + " " + text);
+    }
+  }
+}
+
+TEST(StreamedTarget, SegmentsWorkedOnInAnotherOrderChangeNoBit) {
+  const Both both("gaussian");
+  const auto backwards = [](std::size_t count, const std::function<void(std::size_t)>& work) {
+    while (count > 0) work(--count);
+  };
+  for (const char* name : {"performer:center=keys", "rfa:kernel=arccos", "rmfa:kernel=log,ppsbn=paper"}) {
+    const auto estimator = make_estimator(name);
+    EXPECT_EQ(estimator->streamed_target(both.streamed, backwards), estimator->target(both.streamed)) << name;
+  }
+}
+
+// What an estimator takes from all keys has the same bits however the keys come.
+TEST(FittedEstimator, SeesEverySegmentAsTheWholeSeesIt) {
+  const Both both("ar1");
+  for (const char* name : {"performer:center=keys", "rfa:normalize=unit,center=keys", "rmfa:ppsbn=paper",
+                           "rmfa:ppsbn=paper,center=keys", "rmfa:ppsbn=code"}) {
+    const auto owned = make_estimator(name);
+    const auto& estimator = dynamic_cast<const RatioEstimator&>(*owned);
+    const AttentionProblem whole = estimator.prepared(both.stored);
+    const auto fitted = estimator.fitted_ratio(both.streamed);
+    EXPECT_EQ(fitted != nullptr, std::string(name) != "rmfa:ppsbn=code") << name;
+    const RatioEstimator& part = fitted ? *fitted : estimator;
+    EXPECT_FALSE(part.fitted_ratio(both.streamed)) << name;
+    for_each_segment(both.streamed, [&](const SegmentProblem& segment) {
+      const AttentionProblem seen = part.prepared(segment.problem);
+      EXPECT_EQ(seen.K, whole.K.middleRows(segment.tokens.begin, segment.tokens.size())) << name;
+      EXPECT_EQ(seen.Q, whole.Q) << name;
+      if (fitted) {  // what a segment alone would say is something else
+        EXPECT_NE(estimator.prepared(segment.problem).K, seen.K) << name;
+      }
+      return true;
+    });
+  }
+}
+
+TEST(FittedEstimator, FitsTheDegreesOfTheWhole) {
+  for (const char* text : {"ar1", "ar1,mask=causal"}) {
+    const Both both(text);
+    for (const char* name : {"rmfa:degrees=optimal", "rmfa:degrees=poisson,center=keys",
+                             "rmfa:degrees=fixed,max-degree=3,ppsbn=paper"}) {
+      const auto owned = make_estimator(name);
+      const auto& estimator = dynamic_cast<const RatioEstimator&>(*owned);
+      const auto fitted = estimator.fitted_ratio(both.streamed);
+      ASSERT_TRUE(fitted) << name;
+      const Vector q = 0.1 * Vector::LinSpaced(5, 1.0, 2.0), k = -q;
+      const auto moment = [&](const RatioEstimator& of, const AttentionProblem& problem) {
+        return of.map_on(problem)->pair_moment(q, k, k);
+      };
+      const double expected = moment(estimator, both.stored);
+      EXPECT_EQ(moment(*fitted, both.streamed), expected) << name << " " << text;
+      AttentionProblem few = both.stored;  // the law can differ
+      few.K = 3.0 * few.K.topRows(9).eval();
+      few.V = few.V.topRows(9).eval();
+      few.mask = Mask::none;
+      EXPECT_NE(moment(estimator, few), expected) << name << " " << text;
+    }
+  }
+}
+
+TEST(FittedEstimator, AStreamWhoseKernelHasNoVarianceIsRefusedAsTheStoredProblemIs) {
+  for (const char* text : {"gaussian,norm=2", "gaussian,norm=2,mask=causal"}) {
+    const Both both(text);
+    const bool mask_is_causal = both.stored.mask == Mask::causal;
+    for (const char* name : {"rmfa:kernel=inverse", "rmfa:kernel=log,center=none"}) {
+      const auto estimator = make_estimator(name);
+      const std::string stored = testing::bad_input([&] { estimator->check(both.stored); });
+      EXPECT_THAT(stored, HasSubstr("series"));
+      EXPECT_EQ(testing::bad_input([&] { estimator->check(both.streamed); }), stored);
+    }
+    make_estimator("rmfa:kernel=inverse,ppsbn=code")->check(both.streamed);
+    EXPECT_THAT(testing::bad_input([&] { make_estimator("rfa:gate=given")->check(both.streamed); }),
+                HasSubstr(mask_is_causal ? "0 gates for 16461 keys" : "needs a causal problem"));
+  }
 }
 
 TEST(StreamedEnsemble, ElementwiseAttentionStreamsToo) {
@@ -176,17 +293,26 @@ TEST(StreamedEnsemble, ElementwiseAttentionStreamsToo) {
   }
 }
 
-TEST(StreamedEnsemble, EstimatorsThatNeedAllKeysAtOnceAreRefused) {
-  const Both both("gaussian");
-  for (const char* name : {"performer:center=keys", "rfa:normalize=unit", "rfa:gate=constant:0.9",
-                           "rfa:kernel=arccos", "rmfa:kernel=inverse", "rmfa:ppsbn=paper",
-                           "rmfa:degrees=optimal", "rmfa:degrees=fixed,max-degree=4"}) {
-    const auto estimator = make_estimator(name);
-    EXPECT_FALSE(estimator->streams()) << name;
-    EXPECT_THAT(testing::bad_input(
-                    [&] { StreamedEnsemble(both.streamed, {estimator.get()}, {4}, Precision::float64); }),
-                HasSubstr("needs all keys at once"));
+// No row of the table is one of these.
+class NeedsAllKeys final : public AttentionEstimator {
+ public:
+  NeedsAllKeys() : AttentionEstimator(parse_spec("needs-all")) {}
+  Index dimension(Index) const override { return 0; }
+  bool has_moments() const override { return true; }
+  std::unique_ptr<SamplerPlan> plan(const AttentionProblem&, std::span<const AttentionEstimator* const>,
+                                    const std::vector<Index>&, Precision) const override {
+    return nullptr;
   }
+};
+
+TEST(StreamedEnsemble, AnEstimatorThatNeedsAllKeysAtOnceIsRefused) {
+  const Both both("gaussian");
+  const NeedsAllKeys estimator;
+  EXPECT_THAT(
+      testing::bad_input([&] { StreamedEnsemble(both.streamed, {&estimator}, {4}, Precision::float64); }),
+      HasSubstr("needs-all: needs all keys at once"));
+  for (const NamedEstimator& row : estimator_table())
+    EXPECT_TRUE(make_estimator(std::string(row.name))->streams()) << row.name;
 }
 
 // The claim behind streaming, of every row of the table at its defaults: one half of the keys plus the other.

@@ -263,7 +263,7 @@ TEST(GatedRfa, IsTheRatioOfGatedWeightsAndTargetsGatedSoftmax) {
   const AttentionProblem problem = house_problem(307, {.spread = 0.7}, Mask::causal);
   const auto rfa = make_estimator("rfa:gate=linear:5");
   const Matrix drawn = ratio(draw_once(*rfa, problem, {3, 11}, {4, 0, 1}).back());
-  const Gates gates = GateRule("linear:5").gates(problem, problem.scaled_keys());
+  const Gates gates = GateRule("linear:5").gates(problem, {0, problem.keys()}, problem.scaled_keys());
   EXPECT_TRUE(drawn.isApprox(recurrent(as_ratio(rfa), problem, 11, {4, 0, 1}, &gates), 1e-12));
   const Matrix target = rfa->target(problem);
   for (Index t = 0; t < 7; ++t) {
