@@ -15,4 +15,15 @@ namespace attngap {
 /// the pilot has no standard error (NaN, or below two replicates); 0 where the standard error is 0.
 double replicates_needed(double value, double std_error, std::int64_t pilot, double relative);
 
+/// The same where `value` is a sample variance and `std_error` that of `Moments::standard_error_of_variance`,
+/// which is about its kurtosis:
+///
+///   R = pilot · (std_error/(relative·value))² · 2/L
+///
+/// with L the value that pilot·(std_error/value)² falls short of for one in ten samples of `pilot` normal
+/// numbers (2 for many), from the 10 % quantile of their sample kurtosis: Anscombe and Glynn, Biometrika 70
+/// (1983). So nine of ten pilots of normal numbers ask for enough. Of heavier tails a pilot sees too little,
+/// and asks for too few: what the fresh replicates reached is then said by their own standard error.
+double replicates_needed_of_variance(double value, double std_error, std::int64_t pilot, double relative);
+
 }  // namespace attngap

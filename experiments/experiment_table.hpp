@@ -23,8 +23,9 @@ struct NamedExperiment {
   /// Makes its cells; the specification must outlive the maker.
   CellMaker (*cells)(const RunSpec& spec);
   Workload workload = Workload::heads;
-  bool to_precision = false;  ///< its rows have the metric that --target-rse is about
-  bool alone = false;         ///< it measures time, and runs on one thread of one process
+  std::string_view planned = {};    ///< the metric that --target-rse is about, if there is one
+  std::string_view unplanned = {};  ///< or why there is none: "NAME …"
+  bool alone = false;               ///< it measures time, and runs on one thread of one process
 };
 
 /// Every experiment the toolkit runs.

@@ -119,7 +119,7 @@ class PairCell final : public Cell {
         row.head_dim = pair_.head_dim();
         if (drawn) row.replicates = blocks_of.replicates;
         append_metrics(rows, row, kernel_metrics(estimates, law_of(spec_, *estimator, pair_, draws)));
-        if (has_tilted_moments(*estimator)) {
+        if (!blocks_of.pilot && has_tilted_moments(*estimator)) {
           const auto& map = as_ratio(*estimator).map();
           append_metrics(rows, row, {tilted_kernel_variance(map, pair_, draws, {spec_.seed, index_, 0})});
         }
@@ -182,7 +182,8 @@ class MapCell final : public Cell {
   double exact_seconds() const override { return 0.0; }
   std::unique_ptr<CellWorker> worker() const override { return std::make_unique<IdleWorker>(); }
 
-  std::vector<ResultRow> rows(const BlocksOfSeries&) const override {
+  std::vector<ResultRow> rows(const BlocksOfSeries& blocks_of) const override {
+    if (blocks_of.pilot) return {};
     const PairGrid& grid = *spec_.pairs;
     const Index features = 2 * spec_.features.back();
     std::vector<ResultRow> rows;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace attngap {
 
@@ -15,19 +16,28 @@ std::int64_t planned_replicates(const PrecisionGoal& goal, const std::vector<Res
         time->seconds_left / static_cast<double>(std::max<std::int64_t>(1, time->cells_left));
     most = std::min(most, seconds / time->seconds_a_replicate);
   }
+  const auto needed_of =
+      goal.metric == kPlannedVariance ? &replicates_needed_of_variance : &replicates_needed;
   double planned = 0.0;
+  bool has_one = false, none_in_reach = true;
   for (const ResultRow& row : pilot) {
-    if (row.metric != kPlannedMetric || row.draws == 0 || row.status != "ok") continue;
-    const double needed = replicates_needed(row.value, row.std_error, row.replicates, goal.rse);
-    if (needed <= most) planned = std::max(planned, needed);
+    const bool heavy = row.status == "heavy-tail";
+    if (row.metric != goal.metric || row.draws == 0 || (row.status != "ok" && !heavy)) continue;
+    has_one = true;
+    const double needed = heavy ? std::numeric_limits<double>::infinity()
+                                : needed_of(row.value, row.std_error, row.replicates, goal.rse);
+    if (needed > most) continue;
+    none_in_reach = false;
+    planned = std::max(planned, needed);
   }
+  if (has_one && none_in_reach) planned = std::floor(most);
   const auto least = std::min(kPilotReplicates, goal.most);
   return std::clamp(static_cast<std::int64_t>(std::ceil(planned)), least, goal.most);
 }
 
 void mark_not_reached(const PrecisionGoal& goal, std::vector<ResultRow>& rows) {
   for (ResultRow& row : rows)
-    if (row.metric == kPlannedMetric && row.status == "ok" && row.std_error > goal.rse * std::abs(row.value))
+    if (row.metric == goal.metric && row.status == "ok" && row.std_error > goal.rse * std::abs(row.value))
       row.status = kNotReached;
 }
 

@@ -15,9 +15,10 @@ inline constexpr std::int64_t kPilotReplicates = 32;
 /// (`--max-replicates` ends before them).
 inline constexpr std::int64_t kFirstPilotReplicate = (std::int64_t{1} << 32) - kPilotReplicates;
 
-/// The metric whose relative standard error `--target-rse` is about.
+/// The metrics whose relative standard error `--target-rse` is about: of gaps, and of pairs.
 inline constexpr std::string_view kPlannedMetric = "median_relative_error";
-/// The status of its row where that was not reached.
+inline constexpr std::string_view kPlannedVariance = "kernel_variance";
+/// The status of such a row where that was not reached.
 inline constexpr std::string_view kNotReached = "rse-not-reached";
 
 /// What the time of a run allows a cell.
@@ -29,9 +30,11 @@ struct TimeShare {
 
 /// The second stage of a two-stage rule (Stein, Ann. Math. Statist. 16, 1945): from the rows of a pilot the
 /// number of fresh replicates to draw, the largest that any series needs and can reach
-/// (`replicates_needed`): one that would take more than `goal.most`, or than the budget allows, is not
-/// chased. At least as many as a pilot has. The fresh ones are then a sample of fixed size: that its size was
-/// chosen by other draws biases no interval.
+/// (`replicates_needed`, of a kernel_variance `replicates_needed_of_variance`): one that would take more than
+/// `goal.most`, or than the budget allows, is not chased beside others that can be had. Where none can be had
+/// it is as many as `goal.most` and the budget allow, whose rows then say rse-not-reached: that much was
+/// asked for. A heavy tail in the pilot counts as out of reach. At least as many as a pilot has. The fresh
+/// ones are then a sample of fixed size: that its size was chosen by other draws biases no interval.
 std::int64_t planned_replicates(const PrecisionGoal& goal, const std::vector<ResultRow>& pilot,
                                 const TimeShare* time);
 

@@ -80,7 +80,7 @@ constexpr Index kLongest = Index{1} << 28;
 // k̂ needs 25 numbers.
 constexpr std::int64_t kFewestPairReplicates = 25;
 
-void validate_pairs(const PairGrid& pairs, std::int64_t replicates) {
+void validate_pairs(const PairGrid& pairs, std::int64_t replicates, std::string_view given) {
   for (const double norm : pairs.norms)
     require(norm > 0.0 && norm <= kLargestNorm, "--norms: {} must be above 0 and at most {}", norm,
             kLargestNorm);
@@ -94,7 +94,7 @@ void validate_pairs(const PairGrid& pairs, std::int64_t replicates) {
   require(pairs.map == 0 || (pairs.map >= 2 && pairs.map <= kLargestMap),
           "--map = {}, must be 0 (no map) or from 2 to {} points a side", pairs.map, kLargestMap);
   require(replicates >= kFewestPairReplicates,
-          "--replicates = {}, must be at least {} (the tail of a variance is judged from them)", replicates,
+          "--{} = {}, must be at least {} (the tail of a variance is judged from them)", given, replicates,
           kFewestPairReplicates);
 }
 
@@ -160,7 +160,7 @@ void RunSpec::validate() const {
   require(!data.empty() || pairs,
           "--data is missing; give a .npz or .safetensors with q, k, v, or synthetic:gaussian");
   require(!estimators.empty(), "--estimators is missing; `attngap list estimators` shows them");
-  if (pairs) validate_pairs(*pairs, replicates);
+  if (pairs) validate_pairs(*pairs, replicates, goal ? "max-replicates" : "replicates");
   if (lengths) {
     validate_lengths(*lengths);
   } else {

@@ -37,9 +37,10 @@ struct LengthGrid {
 
 /// A precision instead of a number of replicates: see replicate_plan.hpp.
 struct PrecisionGoal {
-  double rse = 0.0;             ///< relative standard error of median_relative_error
+  double rse = 0.0;             ///< relative standard error of `metric`
   std::int64_t most = 4096;     ///< replicates a cell
   double budget_seconds = 0.0;  ///< of the whole run; 0: none
+  std::string metric = "median_relative_error";
 };
 
 /// What a run measures: everything that decides its numbers, and nothing that does not (threads, formats,

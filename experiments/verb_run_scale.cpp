@@ -39,11 +39,13 @@ double parse_seconds(const std::string& text) {
 
 void add_scale_options(VerbOptions& options) {
   options.add("target-rse", "",
-              "instead of --replicates: draw each head until the relative standard error of every "
-              "median_relative_error that can get there is about this; 32 replicates of a pilot say how many "
-              "fresh ones that takes, and the rows come from those alone");
+              "instead of --replicates: draw each head (or pair) until the relative standard error of every "
+              "median_relative_error (of pairs: kernel_variance) that can get there is about this; 32 "
+              "replicates of a pilot say how many fresh ones that takes, and the rows come from those alone. "
+              "Not for speed-vs-length (times), distributions (shapes), taylor-truncation (draws nothing)");
   options.add("max-replicates", std::string(kMostReplicates),
-              "with --target-rse: of a head; rows that would need more carry the status rse-not-reached");
+              "with --target-rse: of a head, and what a head of which no row can get there draws; rows that "
+              "would need more carry the status rse-not-reached");
   options.add("budget", "",
               "with --target-rse: 90s, 10m or 2h for the run, shared among the heads that have no count yet; "
               "the counts then depend on this machine's speed, and are stored");
@@ -62,7 +64,9 @@ void read_goal(const VerbOptions& options, const NamedExperiment& experiment, Ru
               name);
     return;
   }
-  require(experiment.to_precision, "--target-rse means nothing to {}; give --replicates", experiment.name);
+  require(!experiment.planned.empty(), "--target-rse means nothing to {}: it {}{}", experiment.name,
+          experiment.unplanned,
+          experiment.workload == Workload::truncation ? "; leave it out" : "; give --replicates");
   require(!options.given("replicates"), "--replicates and --target-rse exclude each other; give one");
   PrecisionGoal goal;
   goal.rse = parse_number("--target-rse", options.text("target-rse"));
@@ -73,6 +77,7 @@ void read_goal(const VerbOptions& options, const NamedExperiment& experiment, Ru
           "--max-replicates = {}, must be at most {} (the pilot comes after)", goal.most,
           kFirstPilotReplicate);
   if (options.given("budget")) goal.budget_seconds = parse_seconds(options.text("budget"));
+  goal.metric = experiment.planned;
   spec.goal = goal;
   spec.replicates = goal.most;
 }

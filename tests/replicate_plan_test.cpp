@@ -57,6 +57,35 @@ TEST(ReplicatesNeeded, NineOfTenPilotsOfNormalNumbersAskForEnough) {
   EXPECT_FALSE(frequency_is(naive, kTrials, 0.9)) << "the assertion sees nothing";
 }
 
+TEST(ReplicatesNeededOfVariance, NineOfTenPilotsOfNormalNumbersAskForEnough) {
+  constexpr int kTrials = 4000;
+  const double enough = 2.0 / (0.05 * 0.05);  // Var s² = 2σ⁴/R
+  std::size_t hits = 0, as_of_a_mean = 0;
+  StreamWords words(8103);
+  std::normal_distribution<double> law(3.0, 0.5);
+  for (int trial = 0; trial < kTrials; ++trial) {
+    Moments pilot;
+    for (int i = 0; i < kPilotReplicates; ++i) pilot.add(law(words));
+    const auto asks = [&](const auto& rule) {
+      return rule(pilot.variance(), pilot.standard_error_of_variance(), kPilotReplicates, 0.05) >= enough;
+    };
+    hits += asks(replicates_needed_of_variance) ? 1 : 0;
+    as_of_a_mean += asks(replicates_needed) ? 1 : 0;
+  }
+  EXPECT_TRUE(frequency_is(hits, kTrials, 0.9));
+  EXPECT_FALSE(frequency_is(as_of_a_mean, kTrials, 0.9)) << "the assertion sees nothing";
+}
+
+TEST(ReplicatesNeededOfVariance, OfAVeryLongPilotItIsThePlainNumber) {
+  // Of many normal numbers std_error/value = √(2/n).
+  constexpr std::int64_t kMany = 1'000'000'000;
+  EXPECT_NEAR(replicates_needed_of_variance(1.0, std::sqrt(2.0 / kMany), kMany, 0.05), 800.0, 0.2);
+  EXPECT_EQ(replicates_needed_of_variance(1.0, 0.0, 32, 0.02), 0.0);
+  EXPECT_EQ(replicates_needed_of_variance(0.0, 0.1, 32, 0.02), kInfinity);
+  EXPECT_EQ(replicates_needed_of_variance(1.0, kNaN, 32, 0.02), kInfinity);
+  EXPECT_EQ(replicates_needed_of_variance(1.0, 0.1, 19, 0.02), kInfinity);
+}
+
 ResultRow planned_row(double value, double std_error, std::string status = "ok") {
   ResultRow row;
   row.metric = kPlannedMetric;
@@ -144,7 +173,11 @@ TEST(ReplicatePlan, TakesTheMostThatASeriesNeedsAndCanReach) {
   EXPECT_EQ(planned_replicates(goal, rows, nullptr), needed(0.15));
   EXPECT_LT(needed(0.15), goal.most);
   EXPECT_EQ(planned_replicates(goal, {planned_row(1.0, 0.001)}, nullptr), kPilotReplicates);
-  EXPECT_EQ(planned_replicates(goal, {planned_row(1.0, 10.0)}, nullptr), kPilotReplicates);
+  // None can be had: then all that was allowed.
+  EXPECT_EQ(planned_replicates(goal, {planned_row(1.0, 10.0)}, nullptr), goal.most);
+  EXPECT_EQ(planned_replicates(goal, {planned_row(1.0, kNaN)}, nullptr), goal.most);
+  EXPECT_EQ(planned_replicates(goal, {planned_row(1.0, 0.1, "heavy-tail")}, nullptr), goal.most);
+  EXPECT_EQ(planned_replicates(goal, {planned_row(1.0, 0.1, "nonfinite")}, nullptr), kPilotReplicates);
   EXPECT_EQ(planned_replicates(goal, {}, nullptr), kPilotReplicates);
   EXPECT_EQ(planned_replicates({0.05, 20, 0.0}, rows, nullptr), 20);
   // Time for 300 replicates in each of two cells: the one that needs more is not chased.
@@ -152,6 +185,7 @@ TEST(ReplicatePlan, TakesTheMostThatASeriesNeedsAndCanReach) {
   EXPECT_LT(needed(0.1), 300);
   EXPECT_GT(needed(0.15), 300);
   EXPECT_EQ(planned_replicates(goal, rows, &time), needed(0.1));
+  EXPECT_EQ(planned_replicates(goal, {planned_row(1.0, 10.0)}, &time), 300);
   const TimeShare none{-5.0, 0, 1.0};
   EXPECT_EQ(planned_replicates(goal, rows, &none), kPilotReplicates);
 }
@@ -206,9 +240,42 @@ TEST_F(PlannedRun, SaysWhatDidNotReachThePrecision) {
     const bool planned = row.metric == kPlannedMetric && row.draws > 0;
     EXPECT_EQ(row.status == kNotReached, planned) << row.metric;
     if (row.draws > 0) {
-      EXPECT_EQ(row.replicates, 32);
+      EXPECT_EQ(row.replicates, 40);  // no series can get there: all that was allowed
     }
   }
+}
+
+TEST_F(PlannedRun, OfAPairIsAboutTheVariance) {
+  const Words words{
+      "run",  "kernel-variance", "--estimators", "performer", "--features", "16,64", "--norms",
+      "0.5",  "--cosines=0,0.5", "--dims",       "8",         "--map",      "3",     "--formats",
+      "none", "--target-rse",    "0.1",          "--out"};
+  ASSERT_EQ(attngap(with(words, {"out", "--quiet"})).exit_code, 0);
+  int ok = 0, missed = 0, near = 0;
+  for (const ResultRow& row : rows("out")) {
+    if (row.metric != kPlannedVariance) {
+      EXPECT_NE(row.status, kNotReached) << row.metric;
+      continue;
+    }
+    const double reached = row.std_error / row.value;
+    EXPECT_EQ(row.status == kNotReached, reached > 0.1) << row.status;
+    ++(row.status == kNotReached ? missed : ok);
+    EXPECT_GE(row.replicates, 200);  // Var s² = 2σ⁴/R at the least
+    EXPECT_LT(row.replicates, 4096);
+    near += reached > 0.03 ? 1 : 0;  // the neediest of a pair, not merely drawn on
+  }
+  EXPECT_EQ(ok + missed, 4);
+  EXPECT_GE(ok, 3);
+  EXPECT_GE(near, 2);
+  const Finished far = attngap(with(words, {"far", "--max-replicates", "50"}));
+  ASSERT_EQ(far.exit_code, 0) << far.err;
+  EXPECT_THAT(far.out, HasSubstr("was not reached"));
+  for (const ResultRow& row : rows("far"))
+    if (row.metric == kPlannedVariance) {
+      EXPECT_EQ(row.replicates, 50);
+      EXPECT_EQ(row.status, kNotReached);
+      EXPECT_GT(row.std_error, 0.1 * row.value);
+    }
 }
 
 TEST_F(PlannedRun, AResumedRunKeepsTheDecision) {
@@ -249,9 +316,18 @@ TEST_F(PlannedRun, GoalsThatMeanNothingAreRefused) {
   refuse({"--target-rse", "0.1", "--max-replicates", "4294967295"}, "the pilot comes after");
   refuse({"--max-replicates", "10"}, "means nothing without --target-rse");
   refuse({"--budget", "10m"}, "means nothing without --target-rse");
-  expect_refused(
-      {"run", "kernel-variance", "--estimators", "performer", "--out", "out", "--target-rse", "0.1"},
-      {"--target-rse means nothing to kernel-variance"});
+  expect_refused({"run", "kernel-variance", "--estimators", "performer", "--out", "out", "--target-rse",
+                  "0.1", "--max-replicates", "24"},
+                 {"--max-replicates = 24, must be at least 25"});
+  const auto means_nothing = [&](const Words& run, const std::string& why) {
+    expect_refused(with(run, {"--out", "out", "--target-rse", "0.1"}),
+                   {"--target-rse means nothing to", why});
+  };
+  means_nothing({"run", "taylor-truncation"}, "it draws nothing");
+  means_nothing({"run", "speed-vs-length", "--data", "synthetic:gaussian", "--estimators", "rfa"},
+                "it measures times");
+  means_nothing({"run", "distributions", "--data", "synthetic:gaussian", "--estimators", "rfa"},
+                "it estimates shapes");
 }
 
 }  // namespace
