@@ -64,15 +64,19 @@ void StreamedEnsemble::draw_sums(std::span<const StreamAddress> addresses, const
         visit(r, places_of_summing_[i], count, sums[place(r, i, count)].estimate());
 }
 
-AttentionEstimate streamed_estimate(const AttentionProblem& problem, const AttentionEstimator& estimator) {
-  const StreamedEnsemble ensemble(problem, {&estimator}, {}, Precision::float64);
-  const StreamAddress anywhere;
-  AttentionEstimate estimate;
-  ensemble.draw(
-      {&anywhere, 1},
-      [&](std::size_t, std::size_t, std::size_t, const AttentionEstimate& e) { estimate = e; },
-      [] { return false; });
-  return estimate;
+AttentionEstimate streamed_estimate(const AttentionProblem& problem, const AttentionEstimator& estimator,
+                                    const Together& together) {
+  const auto estimate_of = [&](const AttentionProblem& part) {
+    const AttentionEstimator* group[] = {&estimator};
+    const auto plan = estimator.plan(part, group, {}, Precision::float64);
+    AttentionEstimate estimate;
+    plan->sampler()->draw(
+        {}, [&](std::size_t, std::size_t, const AttentionEstimate& answer) { estimate = answer; });
+    return estimate;
+  };
+  if (!estimator.sums_over_keys()) return estimate_of(problem);
+  return sum_over_segments(
+      problem, [&](const SegmentProblem& segment) { return estimate_of(segment.problem); }, together);
 }
 
 }  // namespace attngap

@@ -47,7 +47,9 @@ class StreamedEnsemble {
   std::unique_ptr<Ensemble> readers_;
 };
 
-/// The estimate of a deterministic estimator of a streamed problem.
-AttentionEstimate streamed_estimate(const AttentionProblem& problem, const AttentionEstimator& estimator);
+/// The estimate of a deterministic estimator of a streamed problem. Of one that sums over keys, segments may
+/// be worked on at once, with the same bits.
+AttentionEstimate streamed_estimate(const AttentionProblem& problem, const AttentionEstimator& estimator,
+                                    const Together& together);
 
 }  // namespace attngap

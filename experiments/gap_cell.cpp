@@ -157,7 +157,7 @@ class StreamedGapCell final : public GapCell {
     return estimator.has_moments() && !wild_.contains(&estimator);
   }
   AttentionEstimate baseline(const AttentionEstimator& estimator) const override {
-    return streamed_estimate(problem_, estimator);
+    return streamed_estimate(problem_, estimator, &at_once);
   }
 
   std::vector<std::vector<Metric>> predicted(const AttentionEstimator& estimator) const override {

@@ -218,6 +218,14 @@ TEST(StreamedTarget, SegmentsWorkedOnInAnotherOrderChangeNoBit) {
     const auto estimator = make_estimator(name);
     EXPECT_EQ(estimator->streamed_target(both.streamed, backwards), estimator->target(both.streamed)) << name;
   }
+  for (const char* name : {"exact", "mean-value"}) {
+    const auto baseline = make_estimator(name);
+    const AttentionEstimate there = streamed_estimate(both.streamed, *baseline, one_by_one);
+    const AttentionEstimate back = streamed_estimate(both.streamed, *baseline, backwards);
+    EXPECT_EQ(back.numerator, there.numerator) << name;
+    EXPECT_EQ(back.denominator, there.denominator) << name;
+    EXPECT_EQ(back.log_scale, there.log_scale) << name;
+  }
 }
 
 // What an estimator takes from all keys has the same bits however the keys come.
