@@ -87,6 +87,7 @@ void GateRule::check(const AttentionProblem& problem) const {
 
 Gates GateRule::gates(const AttentionProblem& problem, Segment tokens, const Matrix& keys) const {
   if (kind_ == Kind::given) {
+    check(problem);
     const Gates all = given_gates(problem.gates);
     return {all.log_keep.segment(tokens.begin, tokens.size()),
             all.log_take.segment(tokens.begin, tokens.size())};

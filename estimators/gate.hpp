@@ -51,7 +51,7 @@ class GateRule {
   /// 1).
   void check(const AttentionProblem& problem) const;
 
-  /// The gates of some tokens of a checked problem, whose keys the features see as given (size×d).
+  /// The gates of some tokens of a problem, whose keys the features see as given (size×d). Throws as `check`.
   Gates gates(const AttentionProblem& problem, Segment tokens, const Matrix& keys) const;
 
  private:

@@ -10,7 +10,7 @@ namespace attngap {
 namespace {
 
 constexpr Index kPerSide = 64;
-constexpr Index kQueryBlock = 64;
+constexpr Index kQueryBlock = 64, kKeyBlock = 256;
 
 // Up to kPerSide evenly spread rows, first and last among them.
 std::vector<Index> spread(Index rows) {
@@ -129,28 +129,41 @@ std::string variance_rule(const DegreeLaw& degrees) {
 void PairExtremes::look_at(const AttentionProblem& part, Index first_query, Index first_key) {
   const Matrix Q = part.scaled_queries();
   const Matrix K = part.scaled_keys();
-  const Vector key_norms = K.rowwise().squaredNorm();
+  const Vector query_norms = Q.rowwise().squaredNorm(), key_norms = K.rowwise().squaredNorm();
   const double fourth = law_ == MaclaurinDirection::rademacher ? 2.0 : 0.0;
-  for (Index first = 0; first < Q.rows(); first += kQueryBlock) {
-    const auto queries = Q.middleRows(first, std::min(kQueryBlock, Q.rows() - first));
-    const Matrix Z = queries * K.transpose();
-    const Matrix S = queries.cwiseAbs2() * K.cwiseAbs2().transpose();
-    for (Index i = 0; i < queries.rows(); ++i) {
-      const double query_norm = queries.row(i).squaredNorm();
-      for (Index j = 0; j < part.visible_keys(first + i); ++j) {
-        const double n2 = query_norm * key_norms(j);
-        const double z = Z(i, j), m = n2 + 2.0 * z * z - fourth * S(i, j);
-        const Index query = first_query + first + i, key = first_key + j;
-        if (m > base.value) {
-          base = {query, key, m};
-          norms = std::sqrt(n2);
-        }
-        if (std::abs(z) > std::abs(dot.value)) dot = {query, key, z};
-        least = std::min(least, z);
-        most = std::max(most, z);
+  Matrix Z, S;
+  for (Index first = 0; first < Q.rows(); first += kQueryBlock)
+    for (Index begin = 0; begin < K.rows(); begin += kKeyBlock) {
+      const auto queries = Q.middleRows(first, std::min(kQueryBlock, Q.rows() - first));
+      const auto keys = K.middleRows(begin, std::min(kKeyBlock, K.rows() - begin));
+      Z.noalias() = queries * keys.transpose();
+      S.noalias() = queries.cwiseAbs2() * keys.cwiseAbs2().transpose();
+      for (Index i = 0; i < queries.rows(); ++i) {
+        const Index seen = std::clamp<Index>(part.visible_keys(first + i) - begin, 0, keys.rows());
+        if (seen == 0) continue;
+        look_at_row(first_query + first + i, first_key + begin, Z.row(i).head(seen),
+                    query_norms(first + i) * key_norms.segment(begin, seen).transpose(),
+                    fourth * S.row(i).head(seen));
       }
     }
+}
+
+void PairExtremes::look_at_row(Index query, Index first_key, const Row& z, const Row& norms2,
+                               const Row& fourth) {
+  m_ = norms2.array() + 2.0 * z.array().square() - fourth.array();
+  Index j = 0;
+  if (m_.maxCoeff() > base.value) {
+    base.value = m_.maxCoeff(&j);
+    base.query = query;
+    base.key = first_key + j;
+    norms = std::sqrt(norms2(j));
   }
+  const double low = z.minCoeff(), high = z.maxCoeff();
+  least = std::min(least, low);
+  most = std::max(most, high);
+  if (std::max(-low, high) <= std::abs(dot.value)) return;
+  z.cwiseAbs().maxCoeff(&j);
+  dot = {query, first_key + j, z(j)};
 }
 
 void require_moments(const RandomMaclaurin& law, const PairExtremes& found, std::string_view name,

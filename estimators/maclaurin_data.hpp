@@ -43,8 +43,8 @@ class PairExtremes {
  public:
   explicit PairExtremes(MaclaurinDirection law) : law_(law) {}
 
-  /// Looks at queries `first_query` … and keys `first_key` … of the whole: streams over blocks of queries,
-  /// time O(n l d), memory O(block · l).
+  /// Looks at queries `first_query` … and keys `first_key` … of the whole: streams over blocks of both, time
+  /// O(n l d), memory O(block).
   void look_at(const AttentionProblem& part, Index first_query = 0, Index first_key = 0);
 
   /// A pair by its query and key, and what is extreme there.
@@ -58,7 +58,12 @@ class PairExtremes {
   double least = 0.0, most = 0.0;  ///< of z
 
  private:
+  using Row = Eigen::RowVectorXd;
+  // z, |q̃|²|k̃|² and what the law of the directions takes from m, of one query and consecutive keys.
+  void look_at_row(Index query, Index first_key, const Row& z, const Row& norms2, const Row& fourth);
+
   MaclaurinDirection law_;
+  Eigen::Array<double, 1, Eigen::Dynamic> m_;
 };
 
 /// Throws BadInput, with the first reason found and the pair, where on some visible pair of a problem

@@ -38,7 +38,12 @@ bool LengthSource::streams(Index length, const Estimators& estimators) const {
 }
 
 AttentionProblem LengthSource::whole(Index length) const {
-  if (synthetic_) return make_synthetic(synthetic(length));
+  if (synthetic_)
+    return make_synthetic(synthetic(length),
+                          length > kPredictedKeys
+                              ? "make it shorter (estimators are timed at all queries of a problem that is "
+                                "held; gap-vs-length streams it)"
+                              : "make it shorter");
   const AttentionProblem head = load_dataset(argument_).problem;
   return at_tokens(head, strided_ ? strided_tokens(head.keys(), length) : first_tokens(length));
 }

@@ -166,20 +166,20 @@ AttentionProblem SyntheticStream::queries(Index count) const {
   return problem;
 }
 
-AttentionProblem make_synthetic(const SyntheticSpec& spec) {
+AttentionProblem make_synthetic(const SyntheticSpec& spec, std::string_view mend) {
   const std::string source = "synthetic:" + spec.kind;
   // Q, K and V, and the scaled copies they are made from.
   require_memory(static_cast<double>(sizeof(double)) * static_cast<double>(spec.length) *
                      static_cast<double>(4 * spec.dim + 2 * spec.value_dim),
-                 fmt::format("{}: length = {}", source, spec.length), "make it shorter");
+                 fmt::format("{}: length = {}", source, spec.length), mend);
   try {
     const SyntheticStream stream(spec);
     Matrix K, V;
     stream.read({0, spec.length}, K, V);
     return make_problem(stream.queries(0).Q, std::move(K), std::move(V), spec.mask, std::nullopt, source);
   } catch (const std::bad_alloc&) {
-    throw BadInput(fmt::format("{}: length = {} does not fit the memory of this machine; make it shorter",
-                               source, spec.length));
+    throw BadInput(fmt::format("{}: length = {} does not fit the memory of this machine; {}", source,
+                               spec.length, mend));
   }
 }
 

@@ -61,7 +61,7 @@ class SyntheticStream final : public KeyStream {
   Matrix value_map_;
 };
 
-/// The whole problem. Throws BadInput when it does not fit the memory of this machine.
-AttentionProblem make_synthetic(const SyntheticSpec& spec);
+/// The whole problem. Throws BadInput, with what mends it, when it does not fit the memory of this machine.
+AttentionProblem make_synthetic(const SyntheticSpec& spec, std::string_view mend = "make it shorter");
 
 }  // namespace attngap

@@ -263,16 +263,18 @@ VerbOptions run_options() {
       fmt::format(
           "Measures, stores every finished block in DIR/run.sqlite, and writes DIR/results.csv and "
           "DIR/figures.\nThe same command on the same DIR resumes an interrupted run; the "
-          "numbers do not depend on --threads.\n\nexperiments:\n{}\n"
-          "gap-vs-features adds what first-order theory predicts (`attngap predict`), up to {} keys "
+          "numbers do not depend on --threads.\n\nexperiments:\n{2}\n"
+          "gap-vs-features adds what first-order theory predicts (`attngap predict`), up to {0} keys "
           "(lara, arccos and "
-          "regularized\nfeatures, Maclaurin kernels other than exp and allocated degrees: {}).\n"
+          "regularized\nfeatures, Maclaurin kernels other than exp and allocated degrees: {1}).\n"
           "gap-vs-length, speed-vs-length and decoding-speed take --lengths; --features (64 unless "
           "given) may hold sqrt and log\nthere. In decoding-speed --queries is the number of sequences "
           "that are decoded side by side.\n"
+          "Beyond {0} tokens gap-vs-length makes a synthetic problem piece by piece and never holds it; "
+          "the others\nhold it, as they time all tokens of a head that is there.\n"
           "kernel-variance takes pairs instead of --data (m = 1,4,16,64 and 4096 replicates unless "
           "given);\ntaylor-truncation takes no --estimators, and --data if there is any.",
-          fmt::join(experiment_names(), "\n"), kPredictedKeys, kPredictedKeysOneByOne));
+          kPredictedKeys, kPredictedKeysOneByOne, fmt::join(experiment_names(), "\n")));
   declare_options(options);
   return options;
 }
