@@ -63,7 +63,7 @@ Measured measure(std::span<const double> estimates, double predicted_variance, d
       !pareto_shape(squares).trusted)
     return {exactly(moments.mean()), kNothing, "heavy-tail"};
   if (std::isnan(kurtosis)) return {interval_of_mean(moments), variance_interval(moments), "ok"};
-  if (kurtosis - 1.0 > kTrusted * kTrusted * static_cast<double>(moments.count()))
+  if (kurtosis > kHeavy && kurtosis - 1.0 > kTrusted * kTrusted * static_cast<double>(moments.count()))
     return {exactly(moments.mean()), kNothing, "heavy-tail"};
   return {interval_of_mean(moments), variance_interval(moments, kurtosis), "ok"};
 }

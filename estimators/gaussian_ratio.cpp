@@ -109,10 +109,8 @@ class RandomFeatureAttention final : public GaussianRatio {
     return unit_ ? fmt::format("{} unit {}", shared, sigma_) : shared;
   }
 
-  KernelMoments kernel_moments(const AttentionProblem& problem, Index draws) const override {
-    KernelMoments moments = GaussianRatio::kernel_moments(problem, draws);
-    if (arccos_) moments.target = moments.mean;
-    return moments;
+  double target_kernel(const Vector& x, const Vector& y) const override {
+    return arccos_ ? map().kernel(x, y) : GaussianRatio::target_kernel(x, y);
   }
 
   std::string target_name() const override {

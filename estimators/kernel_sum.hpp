@@ -25,6 +25,7 @@ class KernelSum {
 
 /// Does work 0 … count−1, in any order or at once.
 using Together = std::function<void(std::size_t count, const std::function<void(std::size_t)>& work)>;
+/// In order, on this thread.
 void one_by_one(std::size_t count, const std::function<void(std::size_t)>& work);
 
 /// The sum of what `part` says of every segment of a streamed problem, added up in the order of the segments:

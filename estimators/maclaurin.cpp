@@ -12,6 +12,22 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::size_t kMostTerms = 256;  // of a series in a matrix: beyond, one call a pair is as fast
 
+// A law of a polynomial says nothing beyond its degree, so that a table that reaches it is the whole law.
+DegreeLaw law_of_kernel(const MaclaurinKernel& kernel, DegreeLaw law, const MaclaurinOptions& options) {
+  if (!kernel.degree || !law.endless) return law;
+  law.endless = false;
+  const int highest = std::min(*kernel.degree, options.max_degree.value_or(*kernel.degree));
+  for (int n = options.known; n <= highest; ++n) {
+    const auto at = static_cast<std::size_t>(n);
+    require(
+        kernel.coefficient(n) == 0.0 || (at < law.probability.size() && law.probability[at] > 0.0),
+        "kernel={}: its term of degree {} is never drawn; choose degrees that reach it, such as geometric "
+        "ones with a smaller p",
+        kernel.name, n);
+  }
+  return law;
+}
+
 }  // namespace
 
 double maclaurin_pair_base(MaclaurinDirection law, const Vector& q, const Vector& k1, const Vector& k2) {
@@ -22,7 +38,8 @@ double maclaurin_pair_base(MaclaurinDirection law, const Vector& q, const Vector
 
 RandomMaclaurin::RandomMaclaurin(const MaclaurinKernel& kernel, DegreeLaw degrees, MaclaurinOptions options)
     : kernel_(&kernel),
-      degrees_(between_degrees(std::move(degrees), options.known, options.max_degree)),
+      degrees_(between_degrees(law_of_kernel(kernel, std::move(degrees), options), options.known,
+                               options.max_degree)),
       options_(options) {}
 
 RandomMaclaurin::RandomMaclaurin(const MaclaurinKernel& kernel, DegreeAllocation allocation,

@@ -41,6 +41,7 @@ struct MaclaurinOptions {
 /// of its draws.
 class RandomMaclaurin {
  public:
+  /// Throws BadInput where an endless law never draws a degree that a polynomial needs.
   RandomMaclaurin(const MaclaurinKernel& kernel, DegreeLaw degrees, MaclaurinOptions options = {});
 
   /// Stratified degrees; the allocation must reach from options.known to options.max_degree.

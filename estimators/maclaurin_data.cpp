@@ -82,10 +82,11 @@ DegreeLaw optimal_degrees(const MaclaurinKernel& kernel, const PairSample& pairs
     const double a = kernel.coefficient(n);
     const double grown = largest > 0.0 ? 0.5 * n * std::log(largest) : (n == 0 ? 0.0 : -1e9);
     logs.push_back(n < options.known ? -1e9 : std::log(a) + 0.5 * std::log(mean) + grown);
-    if (a == 0.0 || mean == 0.0) break;
+    // A coefficient that is zero ends the series, but for the lower ones of a polynomial.
+    if (mean == 0.0 || (a == 0.0 && n >= kernel.degree.value_or(0))) break;
   }
   // The law's mean degree is about √m; see poisson_degrees for the limit.
-  require(std::isfinite(kernel.radius) || options.max_degree || largest <= 1e4,
+  require(!is_exponential(kernel) || options.max_degree || largest <= 1e4,
           "degrees=optimal: m = {} is above 10^4, where degrees beyond 170 matter, whose weight no double "
           "holds; shrink "
           "the inputs (scale=, or ppsbn=code) or set max-degree",

@@ -45,16 +45,43 @@ double exponential(double z) {
   return std::exp(z);
 }
 
+constexpr int kTen = 10;
+
+// The binomial coefficients of (1 + z)¹⁰; zero above.
+double binomial_of_ten(int n) {
+  constexpr std::array<double, kTen + 1> kRow{1, 10, 45, 120, 210, 252, 210, 120, 45, 10, 1};
+  return n <= kTen ? kRow[static_cast<std::size_t>(n)] : 0.0;
+}
+double power_of_ten(int n) {
+  return n == kTen ? 1.0 : 0.0;
+}
+double tenth_power(double z) {
+  const double square = z * z, fourth = square * square;
+  return fourth * fourth * square;
+}
+// Σ C(10, n)² xⁿ = ₂F₁(−10, −10; 1; x).
+double squared_sum_binomial(double x) {
+  double sum = 0.0;
+  for (int n = kTen; n >= 0; --n) sum = sum * x + binomial_of_ten(n) * binomial_of_ten(n);
+  return sum;
+}
+
+constexpr std::string_view kGuo = "Guo et al. 2024";
+constexpr std::string_view kKar = "Kar and Karnick 2012";
+
 constexpr std::array kKernels{
-    MaclaurinKernel{"exp", "exp(z)", &inverse_factorial, &exponential, &squared_sum_exp, kInfinity},
-    MaclaurinKernel{"inverse", "1/(1 − z)", [](int) { return 1.0; }, [](double z) { return 1.0 / (1.0 - z); },
-                    &squared_sum_inverse, 1.0},
-    MaclaurinKernel{"log", "1 − ln(1 − z)", [](int n) { return n == 0 ? 1.0 : 1.0 / n; },
+    MaclaurinKernel{"exp", "exp(z)", kGuo, &inverse_factorial, &exponential, &squared_sum_exp, kInfinity},
+    MaclaurinKernel{"inverse", "1/(1 − z)", kGuo, [](int) { return 1.0; },
+                    [](double z) { return 1.0 / (1.0 - z); }, &squared_sum_inverse, 1.0},
+    MaclaurinKernel{"log", "1 − ln(1 − z)", kGuo, [](int n) { return n == 0 ? 1.0 : 1.0 / n; },
                     [](double z) { return 1.0 - std::log1p(-z); }, &squared_sum_log, 1.0},
-    MaclaurinKernel{"sqrt", "2 − √(1 − z)", &sqrt_coefficient,
+    MaclaurinKernel{"sqrt", "2 − √(1 − z)", kGuo, &sqrt_coefficient,
                     [](double z) { return 2.0 - std::sqrt(1.0 - z); }, &squared_sum_sqrt, 1.0},
-    MaclaurinKernel{"trigh", "sinh z + cosh z = exp(z)", &inverse_factorial, &exponential, &squared_sum_exp,
-                    kInfinity},
+    MaclaurinKernel{"trigh", "sinh z + cosh z = exp(z)", kGuo, &inverse_factorial, &exponential,
+                    &squared_sum_exp, kInfinity},
+    MaclaurinKernel{"power10", "z¹⁰", kKar, &power_of_ten, &tenth_power, &tenth_power, kInfinity, kTen},
+    MaclaurinKernel{"polynomial10", "(1 + z)¹⁰", kKar, &binomial_of_ten,
+                    [](double z) { return tenth_power(1.0 + z); }, &squared_sum_binomial, kInfinity, kTen},
 };
 
 // Σ_{n≥lowest} c(n) xⁿ until a term no longer counts; the caller keeps x well inside the radius.
@@ -71,6 +98,14 @@ double tail(Coefficient coefficient, int lowest, double x) {
     power *= x;
   }
   return sum;
+}
+
+// Σ_{lowest≤n≤degree} c(n) xⁿ of a polynomial.
+template <typename Coefficient>
+double upper_terms(Coefficient coefficient, int lowest, int degree, double x) {
+  double sum = 0.0;
+  for (int n = degree; n >= lowest; --n) sum = sum * x + coefficient(n);
+  return lowest > degree ? 0.0 : sum * std::pow(x, lowest);
 }
 
 // e^z P(T+1, z) = z^{T+1}/(T+1)! ₁F₁(1; T+2; z), for z < 0 by Kummer with positive terms only.
@@ -102,6 +137,10 @@ const MaclaurinKernel& maclaurin_kernel_named(std::string_view name) {
   return kKernels.front();
 }
 
+bool is_exponential(const MaclaurinKernel& kernel) {
+  return kernel.value == &exponential;
+}
+
 double maclaurin_sum(const MaclaurinKernel& kernel, int highest, double z) {
   double sum = 0.0;
   for (int n = highest; n >= 0; --n) sum = sum * z + kernel.coefficient(n);
@@ -109,7 +148,8 @@ double maclaurin_sum(const MaclaurinKernel& kernel, int highest, double z) {
 }
 
 double truncation_bias(const MaclaurinKernel& kernel, int highest, double z) {
-  if (std::isinf(kernel.radius)) return exponential_tail(highest, z);
+  if (is_exponential(kernel)) return exponential_tail(highest, z);
+  if (kernel.degree) return upper_terms(kernel.coefficient, highest + 1, *kernel.degree, z);
   if (std::abs(z) > 0.9 * kernel.radius) return kernel.value(z) - maclaurin_sum(kernel, highest, z);
   return tail(kernel.coefficient, highest + 1, z);
 }
@@ -117,6 +157,7 @@ double truncation_bias(const MaclaurinKernel& kernel, int highest, double z) {
 double squared_tail(const MaclaurinKernel& kernel, int lowest, double x) {
   if (lowest == 0) return kernel.squared_sum(x);
   const auto square = [&](int n) { return kernel.coefficient(n) * kernel.coefficient(n); };
+  if (kernel.degree) return upper_terms(square, lowest, *kernel.degree, x);
   if (std::abs(x) <= (std::isinf(kernel.radius) ? 4.0 : 0.5)) return tail(square, lowest, x);
   double sum = kernel.squared_sum(x);
   for (int n = 0; n < lowest; ++n) sum -= square(n) * std::pow(x, n);

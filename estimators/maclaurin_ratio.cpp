@@ -94,9 +94,12 @@ class MaclaurinRatio final : public RatioEstimator {
       options_.max_degree = static_cast<int>(parse_count("rmfa: max-degree", text, options_.known));
     require(!options_.max_degree || *options_.max_degree < kMaxDegree,
             "rmfa: max-degree = {}, must be below {}", options_.max_degree.value_or(0), kMaxDegree);
+    require(!options_.max_degree || maclaurin_sum(kernel_, *options_.max_degree, 1.0) > 0.0,
+            "rmfa: max-degree = {}, must be at least {}: kernel={} has no term of a lower degree",
+            options_.max_degree.value_or(0), kernel_.degree.value_or(0), kernel_.name);
     read_degrees();
     read_post_scaling();
-    require(!center_keys() || std::isinf(kernel_.radius),
+    require(!center_keys() || is_exponential(kernel_),
             "rmfa: center=keys changes what kernel={} converges to; only exp does not see it", kernel_.name);
     if (!depends_on_data()) map_ = MaclaurinMap(law_of({}));
   }
@@ -123,6 +126,7 @@ class MaclaurinRatio final : public RatioEstimator {
             "rmfa: beta has {} numbers, the values have {} channels; give one number, or one a channel",
             post_.beta.size(), problem.value_dim());
     require_variance(problem, force_);
+    if (kernel_.degree) require_normalizers(problem);
   }
 
   bool terms_have_variance(const AttentionProblem& problem) const override {
@@ -136,7 +140,7 @@ class MaclaurinRatio final : public RatioEstimator {
   }
 
   std::string target_name() const override {
-    const bool softmax = std::isinf(kernel_.radius);
+    const bool softmax = is_exponential(kernel_);
     std::string name = softmax ? "softmax" : fmt::format("kernelised attention ({})", kernel_.name);
     if (pre_ == PreScaling::none) return name;
     name += fmt::format(" of ppSBN inputs ({})", option(spec(), "ppsbn"));
@@ -147,7 +151,7 @@ class MaclaurinRatio final : public RatioEstimator {
 
   AttentionEstimate target_sums(const AttentionProblem& part) const override {
     const AttentionProblem seen = transformed(part);
-    if (std::isinf(kernel_.radius)) return exact_sums(seen);
+    if (is_exponential(kernel_)) return exact_sums(seen);
     return kernel_sums(seen, [this](double z, double, double) { return kernel_.value(z); });
   }
 
@@ -160,16 +164,22 @@ class MaclaurinRatio final : public RatioEstimator {
   }
 
   // Outside the radius the series diverges, and what f is there is no kernel.
+  double target_kernel(const Vector& x, const Vector& y) const override {
+    const double z = x.dot(y);
+    return std::abs(z) < kernel_.radius ? kernel_.value(z) : std::numeric_limits<double>::quiet_NaN();
+  }
+
   KernelMoments kernel_moments(const AttentionProblem& problem, Index draws) const override {
     const AttentionProblem seen = prepared(problem);
     const Vector x = seen.scaled_queries().row(0), y = seen.scaled_keys().row(0);
     const double z = x.dot(y);
     constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-    if (std::abs(z) >= kernel_.radius) return {kNone, kNone, kNone};
+    const double target = target_kernel(x, y);
+    if (std::isnan(target)) return {kNone, kNone, kNone};
     const RandomMaclaurin law = law_on(problem);
     const double mean = law.mean(z), variance = law.covariance(x, y, y, draws);
     const double rounding = 32.0 * std::numeric_limits<double>::epsilon() * mean * mean;
-    return {kernel_.value(z), mean, variance * static_cast<double>(draws) > rounding ? variance : 0.0};
+    return {target, mean, variance * static_cast<double>(draws) > rounding ? variance : 0.0};
   }
 
   Index panel_width() const override { return 512; }
@@ -206,6 +216,19 @@ class MaclaurinRatio final : public RatioEstimator {
     if (lambda != "data") lambda_ = parse_number("rmfa: lambda", lambda);
     require(degrees_ != "fixed" || options_.max_degree,
             "rmfa: degrees=fixed needs max-degree=T: every degree up to T has features of its own");
+  }
+
+  // A polynomial can vanish at every key of a query, and grow beyond a double.
+  void require_normalizers(const AttentionProblem& problem) const {
+    AttentionProblem seen = prepared(problem);
+    seen.V = Matrix::Zero(seen.keys(), 1);
+    const Vector sums =
+        kernel_attention(seen, [this](double z, double, double) { return kernel_.value(z); }).normalizer;
+    for (Index i = 0; i < sums.size(); ++i)
+      require(std::isfinite(sums(i)) && sums(i) > 0.0,
+              "rmfa: query {}: the kernel {} = {} sums to {} over its keys, and attention divides by that; "
+              "leave the query out or choose another kernel",
+              i, kernel_.name, kernel_.formula, sums(i));
   }
 
   void read_post_scaling() {

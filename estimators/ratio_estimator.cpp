@@ -209,12 +209,16 @@ KeyWeights RatioEstimator::key_weights(const AttentionProblem& problem, Index qu
   return weights;
 }
 
+double RatioEstimator::target_kernel(const Vector& x, const Vector& y) const {
+  return std::exp(x.dot(y));
+}
+
 KernelMoments RatioEstimator::kernel_moments(const AttentionProblem& problem, Index draws) const {
   const AttentionProblem seen = prepared(problem);
   const Vector x = seen.scaled_queries().row(0), y = seen.scaled_keys().row(0);
   const auto law = map_on(problem);
   const Index block = projection_named(projection()).block(x.size());
-  KernelMoments moments{std::exp(x.dot(y)), law->kernel(x, y), kernel_variance(*law, x, y, draws, block)};
+  KernelMoments moments{target_kernel(x, y), law->kernel(x, y), kernel_variance(*law, x, y, draws, block)};
   if (independent_directions())
     moments.kurtosis = 3.0 + (law->kurtosis(x, y) - 3.0) / static_cast<double>(draws);
   return moments;

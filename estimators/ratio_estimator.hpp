@@ -67,6 +67,10 @@ class RatioEstimator : public AttentionEstimator {
 
   Matrix key_covariance(const AttentionProblem& problem, Index query) const override;
 
+  /// K(x, y), the kernel of the estimator's target, of rows of `prepared(problem)` times √scale; NaN where it
+  /// has none.
+  virtual double target_kernel(const Vector& x, const Vector& y) const;
+
   /// The kernel estimate of query 0 and key 0 of a problem at `draws` directions; its variance is
   /// `kernel_variance`. Throws BadInput where the law of the features cannot be made on this problem.
   virtual KernelMoments kernel_moments(const AttentionProblem& problem, Index draws) const;

@@ -6,6 +6,7 @@
 #include "experiments/distributions_run.hpp"
 #include "experiments/gap_length_run.hpp"
 #include "experiments/gap_run.hpp"
+#include "experiments/gram_run.hpp"
 #include "experiments/kernel_variance_run.hpp"
 #include "experiments/replicate_plan.hpp"
 #include "experiments/speed_run.hpp"
@@ -58,6 +59,9 @@ constexpr std::array kExperiments{
     NamedExperiment{"kernel-variance",
                     "bias and variance of kernel estimates against norm, angle, d and m, over closed forms",
                     "1", &kernel_variance_cells, Workload::pairs, kPlannedVariance},
+    NamedExperiment{"gram-error",
+                    "error of the Gram matrix of a head's scaled keys, K(x, y) of all pairs, against m",
+                    "128", &gram_error_cells, Workload::heads, "gram_error"},
     NamedExperiment{"taylor-truncation",
                     "error of the Taylor polynomial of exp, of element-wise weights and outputs, by degree",
                     "256",

@@ -223,18 +223,18 @@ std::unique_ptr<Cell> make_cell(const RunSpec& spec, const Estimators& estimator
 
 }  // namespace
 
-std::vector<std::unique_ptr<AttentionEstimator>> make_kernel_estimators(
-    const std::vector<std::string>& names) {
+std::vector<std::unique_ptr<AttentionEstimator>> make_kernel_estimators(const std::vector<std::string>& names,
+                                                                        std::string_view experiment) {
   for (const std::string& name : names) {
     const auto estimator = make_estimator(name);
     const auto* ratio = dynamic_cast<const RatioEstimator*>(estimator.get());
-    require(ratio != nullptr,
-            "kernel-variance: {} is no ratio of random features; use performer, rfa or rmfa", name);
+    require(ratio != nullptr, "{}: {} is no ratio of random features; use performer, rfa or rmfa", experiment,
+            name);
     for (const char* key : {"center", "gate", "ppsbn"}) {
       const auto& options = estimator->spec().options;
       require(!options.contains(key),
-              "kernel-variance: {} looks at all keys of a problem, and a pair has one; leave {}= out", name,
-              key);
+              "{}: {} looks at all keys of a problem, and a kernel estimate is of a pair; leave {}= out",
+              experiment, name, key);
     }
   }
   Estimators kept;
@@ -265,7 +265,8 @@ void require_pairs_fit(const RunSpec& spec, int threads) {
 }
 
 CellMaker kernel_variance_cells(const RunSpec& spec) {
-  return [&spec, estimators = std::make_shared<Estimators>(make_kernel_estimators(spec.estimators))](
+  return [&spec, estimators =
+                     std::make_shared<Estimators>(make_kernel_estimators(spec.estimators, spec.experiment))](
              std::int64_t index) { return make_cell(spec, *estimators, index); };
 }
 

@@ -20,8 +20,9 @@ CellMaker kernel_variance_cells(const RunSpec& spec);
 
 /// The estimators of `names`, each once, in the order of the table. Throws BadInput on one whose kernel
 /// estimate of a single pair is not defined: no ratio of random features, or one that looks at other keys.
-std::vector<std::unique_ptr<AttentionEstimator>> make_kernel_estimators(
-    const std::vector<std::string>& names);
+/// `experiment` is who says so.
+std::vector<std::unique_ptr<AttentionEstimator>> make_kernel_estimators(const std::vector<std::string>& names,
+                                                                        std::string_view experiment);
 
 /// Two vectors as a problem of one query and one key with value 1 and scale 1, d ≥ 2.
 AttentionProblem pair_problem(double norm, double cosine, Index dim);

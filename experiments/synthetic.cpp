@@ -21,6 +21,7 @@ constexpr std::array kClusterKeys{
 constexpr std::array kKinds{
     SyntheticKind{"gaussian", "independent Gaussian tokens", {}, 1.0},
     SyntheticKind{"sphere", "independent tokens of one norm, uniform in direction", {}, 1.0},
+    SyntheticKind{"ball", "independent tokens uniform in a ball of radius norm·√((d+2)/d)", {}, 1.0},
     SyntheticKind{"ar1", "Gaussian tokens correlated along the sequence", kArKeys, 1.0},
     SyntheticKind{"clustered", "tokens about a few centres: spiky attention", kClusterKeys, 3.0}};
 

@@ -13,7 +13,17 @@ namespace attngap {
 namespace {
 
 // One address per array. The values are part of the numbers; never renumber.
-enum class Part : std::uint32_t { queries, keys, values, value_map, centres, query_labels, key_labels };
+enum class Part : std::uint32_t {
+  queries,
+  keys,
+  values,
+  value_map,
+  centres,
+  query_labels,
+  key_labels,
+  query_radii,
+  key_radii
+};
 
 RandomStream stream_of(const SyntheticSpec& spec, Part part) {
   return RandomStream({spec.seed, static_cast<std::uint32_t>(part), 0}, Purpose::data);
@@ -44,13 +54,18 @@ void normalise_rows(Matrix& matrix) {
   }
 }
 
-std::vector<Index> labels(const SyntheticSpec& spec, Part part, Segment tokens) {
+// One number of (0, 1) a token.
+std::vector<double> uniforms_of(const SyntheticSpec& spec, Part part, Segment tokens) {
   const Index even = tokens.begin - tokens.begin % 2;
   std::vector<double> uniforms(static_cast<std::size_t>(tokens.end - even));
   stream_of(spec, part).uniforms(static_cast<std::uint64_t>(even), uniforms);
+  uniforms.erase(uniforms.begin(), uniforms.begin() + (tokens.begin - even));
+  return uniforms;
+}
+
+std::vector<Index> labels(const SyntheticSpec& spec, Part part, Segment tokens) {
   std::vector<Index> result;
-  for (Index t = tokens.begin; t < tokens.end; ++t) {
-    const double u = uniforms[static_cast<std::size_t>(t - even)];
+  for (const double u : uniforms_of(spec, part, tokens)) {
     result.push_back(std::min(static_cast<Index>(u * static_cast<double>(spec.clusters)), spec.clusters - 1));
   }
   return result;
@@ -101,6 +116,11 @@ Matrix TokenSequence::read(Segment tokens) const {
     normalise_rows(rows);
     return rows * spec_.norm;
   }
+  if (spec_.kind == "ball") {
+    normalise_rows(rows);
+    scale_to_ball(tokens, rows);
+    return rows;
+  }
   if (spec_.kind == "clustered") {
     rows *= per_coordinate(spec_) * spec_.spread;
     add_centres(tokens, rows);
@@ -121,6 +141,16 @@ void TokenSequence::add_centres(Segment tokens, Matrix& rows) const {
   const std::vector<Index> label =
       labels(spec_, side_ == Side::queries ? Part::query_labels : Part::key_labels, tokens);
   for (Index t = 0; t < tokens.size(); ++t) rows.row(t) += centres_.row(label[static_cast<std::size_t>(t)]);
+}
+
+// The share uᵈ of the volume of a ball lies within u of its radius.
+void TokenSequence::scale_to_ball(Segment tokens, Matrix& directions) const {
+  const auto dim = static_cast<double>(spec_.dim);
+  const double radius = spec_.norm * std::sqrt((dim + 2.0) / dim);
+  const std::vector<double> shares =
+      uniforms_of(spec_, side_ == Side::queries ? Part::query_radii : Part::key_radii, tokens);
+  for (Index t = 0; t < tokens.size(); ++t)
+    directions.row(t) *= radius * std::pow(shares[static_cast<std::size_t>(t)], 1.0 / dim);
 }
 
 SyntheticStream::SyntheticStream(SyntheticSpec spec)

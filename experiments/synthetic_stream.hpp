@@ -11,6 +11,9 @@ namespace attngap {
 ///
 ///   gaussian   x̃ ~ N(0, norm²/d I), independent
 ///   sphere     x̃ = norm · u, u uniform on the unit sphere, independent: |x̃| = norm exactly
+///   ball       x̃ = R uᵗ w, w uniform on the unit sphere, u uniform on (0, 1), t = 1/d, independent: uniform
+///   in
+///              the ball of radius R = norm √((d+2)/d), where E|x̃|² = R² d/(d+2) = norm²
 ///   ar1        x̃₀ as gaussian, x̃ₜ = rho x̃ₜ₋₁ + √(1 − rho²) zₜ with zₜ as gaussian: the same marginal law,
 ///              and E x̃ₜ·x̃ₜ₊ₕ = rhoʰ norm²
 ///   clustered  x̃ = norm (√(1 − spread²) c + spread z/√d), c one of `clusters` directions uniform on the
@@ -30,6 +33,7 @@ class TokenSequence {
 
  private:
   Matrix read_ar1(Segment tokens) const;
+  void scale_to_ball(Segment tokens, Matrix& directions) const;
   void add_centres(Segment tokens, Matrix& rows) const;
 
   SyntheticSpec spec_;

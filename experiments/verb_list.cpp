@@ -1,6 +1,7 @@
 #include "analysis/claims.hpp"
 #include "analysis/distribution_statistics.hpp"
 #include "analysis/gap_statistics.hpp"
+#include "analysis/gram_statistics.hpp"
 #include "analysis/kernel_statistics.hpp"
 #include "analysis/truncation_effect.hpp"
 #include "estimators/decomposition.hpp"
@@ -61,7 +62,7 @@ std::vector<Listed> list_kernels() {
   for (const auto& row : maclaurin_kernels())
     listed.push_back({std::string(row.name),
                       fmt::format("{}; series converges for |z| < {}", row.formula, row.radius),
-                      "Guo et al. 2024",
+                      std::string(row.source),
                       {}});
   return listed;
 }
@@ -76,7 +77,7 @@ std::vector<Listed> list_experiments() {
 std::vector<Listed> list_metrics() {
   std::vector<Listed> listed;
   for (const auto& rows : {gap_metric_names(), kernel_metric_names(), truncation_metric_names(),
-                           distribution_metric_names(), cost_metric_names()})
+                           distribution_metric_names(), gram_metric_names(), cost_metric_names()})
     for (const auto& row : rows) listed.push_back({std::string(row.name), std::string(row.meaning), "", {}});
   return listed;
 }

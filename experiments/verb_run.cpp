@@ -7,6 +7,7 @@
 #include "experiments/experiment_table.hpp"
 #include "experiments/gap_length_run.hpp"
 #include "experiments/gap_run.hpp"
+#include "experiments/gram_run.hpp"
 #include "experiments/kernel_variance_run.hpp"
 #include "experiments/memory_need.hpp"
 #include "experiments/mpi_team.hpp"
@@ -69,13 +70,16 @@ RunSpec read_spec(const VerbOptions& options) {
   if (spec.experiment == "control-variates") require_control_variates(spec);
   if (spec.truncation) return spec;
   spec.estimators.clear();
-  for (const auto& estimator : spec.pairs ? make_kernel_estimators(estimators) : make_estimators(estimators))
+  const bool of_kernels = spec.pairs || spec.experiment == "gram-error";
+  for (const auto& estimator :
+       of_kernels ? make_kernel_estimators(estimators, spec.experiment) : make_estimators(estimators))
     spec.estimators.push_back(estimator->spec().text());
   return spec;
 }
 
 std::vector<std::string> check_data(const RunSpec& spec, int threads) {
   if (spec.lengths) return check_lengths(spec, threads);
+  if (spec.experiment == "gram-error") return check_points(spec, threads);
   if (spec.pairs) require_pairs_fit(spec, threads);
   const auto estimators =
       spec.truncation ? std::vector<std::unique_ptr<AttentionEstimator>>{} : make_estimators(spec.estimators);

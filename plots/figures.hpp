@@ -4,6 +4,7 @@
 #include "plots/control_variates_figure.hpp"
 #include "plots/distribution_figures.hpp"
 #include "plots/gap_figure.hpp"
+#include "plots/gram_figures.hpp"
 #include "plots/kernel_figures.hpp"
 #include "plots/kernel_ratio_figure.hpp"
 #include "plots/length_figures.hpp"
@@ -63,6 +64,8 @@ inline constexpr std::array kFigures{
     FigureKind{"kernel_ratio",
                "variance of trigonometric over positive features, over cosine and norm, and at one norm",
                "kernel-variance", &kernel_ratio},
+    FigureKind{"gram_DATA", "one head: error of the Gram matrix of its keys against m, absolute and relative",
+               "gram-error", &gram_figures},
     FigureKind{"taylor_polynomials", "exp and its Taylor polynomials over x, and their relative errors",
                "taylor-truncation", &taylor_polynomials},
     FigureKind{"taylor_error", "error of the Taylor polynomial of exp against its degree, a curve a range",

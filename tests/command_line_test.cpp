@@ -3,6 +3,7 @@
 #include "analysis/claims.hpp"
 #include "analysis/distribution_statistics.hpp"
 #include "analysis/gap_statistics.hpp"
+#include "analysis/gram_statistics.hpp"
 #include "analysis/kernel_statistics.hpp"
 #include "analysis/truncation_effect.hpp"
 #include "command_line_support.hpp"
@@ -87,9 +88,8 @@ TEST_F(CommandLine, EveryFamilyListsTheNamesOfItsTable) {
   for (const auto& row : projections()) tables["projections"].emplace_back(row.name);
   for (const auto& row : maclaurin_kernels()) tables["kernels"].emplace_back(row.name);
   for (const auto& row : experiment_table()) tables["experiments"].emplace_back(row.name);
-  for (const auto& table :
-       {gap_metric_names(), kernel_metric_names(), truncation_metric_names(), distribution_metric_names(),
-        cost_metric_names()})
+  for (const auto& table : {gap_metric_names(), kernel_metric_names(), truncation_metric_names(),
+                            distribution_metric_names(), gram_metric_names(), cost_metric_names()})
     for (const auto& row : table) tables["metrics"].emplace_back(row.name);
   for (const auto& row : coefficients()) tables["coefficients"].emplace_back(row.name);
   for (const auto& row : claims()) tables["theorems"].emplace_back(row.name);

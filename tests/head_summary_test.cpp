@@ -121,7 +121,7 @@ void expect_agreement(const AttentionProblem& problem, const std::string& what) 
 }
 
 TEST(HeadSummary, AgreesWithTheDefinitionsOnEveryKindAndMask) {
-  for (const std::string kind : {"gaussian", "sphere", "ar1", "clustered"})
+  for (const std::string kind : {"gaussian", "sphere", "ball", "ar1", "clustered"})
     for (const std::string mask : {"none", "causal"}) {
       // 601 tokens: several blocks of queries and of keys, none of them full at the end.
       const Dataset dataset =

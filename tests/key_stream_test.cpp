@@ -47,7 +47,7 @@ struct Both {
 };
 
 TEST(SyntheticStream, EverySegmentHasTheBitsOfTheWhole) {
-  for (const char* text : {"gaussian", "sphere", "ar1", "clustered", "ar1,values=linear"}) {
+  for (const char* text : {"gaussian", "sphere", "ball", "ar1", "clustered", "ar1,values=linear"}) {
     const SyntheticSpec spec = spec_of(text);
     const SyntheticStream stream(spec);
     const AttentionProblem whole = make_synthetic(spec);

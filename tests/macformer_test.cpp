@@ -51,9 +51,13 @@ TEST(SquaredSums, EqualTheirSeries) {
   for (const MaclaurinKernel& kernel : maclaurin_kernels())
     for (const double x : {-0.97, -0.6, -0.2, 0.0, 1e-9, 0.3, 0.49, 0.51, 0.8, 0.97}) {
       for (int lowest = 0; lowest <= 2; ++lowest) {
-        double series = 0.0;
-        for (int n = lowest; n < 1500; ++n) series += std::pow(kernel.coefficient(n), 2) * std::pow(x, n);
-        EXPECT_NEAR(squared_tail(kernel, lowest, x), series, 1e-13 * (1.0 + std::abs(series)))
+        double series = 0.0, largest = 1.0;
+        for (int n = lowest; n < 1500; ++n) {
+          const double term = std::pow(kernel.coefficient(n), 2) * std::pow(x, n);
+          series += term;
+          if (kernel.degree) largest = std::max(largest, std::abs(term));  // their signs alternate at x < 0
+        }
+        EXPECT_NEAR(squared_tail(kernel, lowest, x), series, 1e-13 * (largest + std::abs(series)))
             << kernel.name << " " << lowest << " " << x;
       }
     }
@@ -272,8 +276,46 @@ TEST(KnownDegrees, AreExact) {
   EXPECT_EQ(exp_law(geometric_degrees(2.0), 2).known_part(0.3), 1.3);
 }
 
+// Unbiased under every law; the optimal one of z¹⁰ draws degree ten alone, m¹⁰ − z²⁰ in closed form.
+TEST(Macformer, EveryLawOfDegreesReachesThePolynomials) {
+  const AttentionProblem pair = one_pair(vector_of({0.8, -0.3}), vector_of({0.5, 0.9}));
+  const double z = 0.13, base = (0.64 + 0.09) * (0.25 + 0.81) + 2 * z * z - 2 * (0.64 * 0.25 + 0.09 * 0.81);
+  for (const char* kernel : {"power10", "polynomial10"})
+    for (const char* law :
+         {"degrees=geometric", "degrees=geometric,p=3", "degrees=poisson", "degrees=optimal",
+          "degrees=fixed,max-degree=10", "degrees=geometric,max-degree=12"})
+      for (const char* known : {"none", "linear"}) {
+        const auto rmfa = make_estimator(fmt::format("rmfa:kernel={},{},known={}", kernel, law, known));
+        const KernelMoments moments = dynamic_cast<const RatioEstimator&>(*rmfa).kernel_moments(pair, 11);
+        const MaclaurinKernel& f = maclaurin_kernel_named(kernel);
+        EXPECT_NEAR(moments.target, f.value(z), 1e-13 * f.value(z));  // of z = 0.4 - 0.27, to the tenth
+        EXPECT_NEAR(moments.mean, f.value(z), 1e-13 * f.value(z)) << kernel << " " << law;
+        EXPECT_TRUE(std::isfinite(moments.variance)) << kernel << " " << law;
+        EXPECT_GT(moments.variance, 0.0) << kernel << " " << law;
+      }
+  const auto optimal = make_estimator("rmfa:kernel=power10,degrees=optimal");
+  EXPECT_NEAR(dynamic_cast<const RatioEstimator&>(*optimal).kernel_moments(pair, 11).variance,
+              (std::pow(base, 10) - std::pow(z, 20)) / 11, 1e-13 * std::pow(base, 10));
+}
+
+TEST(Macformer, RefusesPolynomialsThatSayNothing) {
+  EXPECT_THAT(sentence_of([] { make_estimator("rmfa:kernel=power10,max-degree=9"); }),
+              testing::HasSubstr("max-degree = 9, must be at least 10"));
+  EXPECT_THAT(sentence_of([] { make_estimator("rmfa:kernel=polynomial10,p=1000"); }),
+              testing::HasSubstr("its term of degree 6 is never drawn"));
+  EXPECT_NO_THROW(make_estimator("rmfa:kernel=polynomial10,max-degree=2"));
+  AttentionProblem problem = house_problem(404, {.spread = 0.3});
+  problem.Q.row(1).setZero();
+  EXPECT_THAT(sentence_of([&] { make_estimator("rmfa:kernel=power10")->check(problem); }),
+              testing::HasSubstr("query 1: the kernel power10 = z¹⁰ sums to 0 over its keys"));
+  EXPECT_NO_THROW(make_estimator("rmfa:kernel=polynomial10")->check(problem));
+  problem.K *= 1e40;
+  EXPECT_THAT(sentence_of([&] { make_estimator("rmfa:kernel=polynomial10")->check(problem); }),
+              testing::HasSubstr("sums to inf"));
+}
+
 TEST(Macformer, TargetsKernelisedAttention) {
-  for (const std::string_view name : {"inverse", "log", "sqrt"})
+  for (const std::string_view name : {"inverse", "log", "sqrt", "power10", "polynomial10"})
     for (const Mask mask : {Mask::none, Mask::causal}) {
       const AttentionProblem problem = house_problem(404, {.spread = 0.3}, mask);
       const MaclaurinKernel& kernel = maclaurin_kernel_named(name);
@@ -292,7 +334,8 @@ TEST(Macformer, TargetsKernelisedAttention) {
       EXPECT_EQ(rmfa->target_name(), "kernelised attention (" + std::string(name) + ")");
     }
   EXPECT_EQ(make_estimator("rmfa:kernel=trigh")->target_name(), "softmax");
-  EXPECT_THROW(make_estimator("rmfa:kernel=log,center=keys"), BadInput);
+  for (const char* name : {"log", "power10", "polynomial10"})
+    EXPECT_THROW(make_estimator(fmt::format("rmfa:kernel={},center=keys", name)), BadInput);
   EXPECT_THROW(make_estimator("rmfa:degrees=fixed"), BadInput);
   EXPECT_THROW(make_estimator("rmfa:degrees=poisson,p=3"), BadInput);
   EXPECT_THROW(make_estimator("rmfa:gamma=2"), BadInput);

@@ -1,5 +1,6 @@
 #include "data_test_support.hpp"
 #include "experiments/synthetic_stream.hpp"
+#include "statistical_assertions.hpp"
 
 #include <cmath>
 #include <set>
@@ -62,6 +63,31 @@ TEST(Synthetic, SphereHasExactlyTheNorm) {
   for (const Matrix& rows : {problem.scaled_queries(), problem.scaled_keys()}) {
     EXPECT_NEAR(rows.rowwise().norm().maxCoeff(), 2.5, 1e-14);
     EXPECT_NEAR(rows.rowwise().norm().minCoeff(), 2.5, 1e-14);
+  }
+}
+
+// (|x̃|/R)^d is uniform on (0, 1), whatever the direction, whose mean is zero with variance 1/d a coordinate.
+TEST(Synthetic, BallIsUniformInItsVolume) {
+  constexpr double kDim = 5, kLength = 16384, kNorm = 1.5;
+  const double radius = kNorm * std::sqrt((kDim + 2) / kDim);
+  const AttentionProblem problem = problem_of("ball,length=16384,dim=5,norm=1.5");
+  for (const Matrix& rows : {problem.scaled_queries(), problem.scaled_keys()}) {
+    const Vector norms = rows.rowwise().norm();
+    EXPECT_LE(norms.maxCoeff(), radius * (1 + 1e-15));
+    std::vector<double> shares;
+    for (const double norm : norms) shares.push_back(std::pow(norm / radius, kDim));
+    const auto uniform = [](double u) { return u; };
+    EXPECT_TRUE(testing_tools::is_distributed_as(shares, uniform));
+    for (double& share : shares) share = std::pow(share, 1.05);
+    EXPECT_FALSE(testing_tools::is_distributed_as(shares, uniform)) << "blind to a dimension off by 5 %";
+    // E|x̃|⁴ = R⁴ d/(d+4).
+    const double sd =
+        radius * radius * std::sqrt((kDim / (kDim + 4) - std::pow(kDim / (kDim + 2), 2)) / kLength);
+    EXPECT_TRUE(mean_is(mean_norm2(rows), kNorm * kNorm, sd));
+    EXPECT_FALSE(mean_is(mean_norm2(rows), kNorm * kNorm * 1.05, sd)) << "blind to a norm² off by 5 %";
+    for (Index column = 0; column < 5; ++column)
+      EXPECT_TRUE(
+          mean_is(rows.col(column).cwiseQuotient(norms).mean(), 0.0, 1.0 / std::sqrt(kDim * kLength)));
   }
 }
 
