@@ -277,7 +277,8 @@ VerbOptions run_options() {
           "Beyond {0} tokens gap-vs-length makes a synthetic problem piece by piece and never holds it; "
           "the others\nhold it, as they time all tokens of a head that is there.\n"
           "kernel-variance takes pairs instead of --data (m = 1,4,16,64 and 4096 replicates unless "
-          "given);\ntaylor-truncation takes no --estimators, and --data if there is any.",
+          "given);\ntaylor-truncation takes no --estimators, and --data if there is any. gram-error "
+          "takes the\nscaled keys of --data as points, --queries of them.",
           kPredictedKeys, kPredictedKeysOneByOne, fmt::join(experiment_names(), "\n")));
   declare_options(options);
   return options;

@@ -77,7 +77,7 @@ std::vector<NamedFigure> gram_figures(const std::vector<ResultRow>& all) {
     figure.title = fmt::format("{}: Gram matrix of {} points, d = {}, {} replicates", head, first.length,
                                first.head_dim, first.replicates);
     figure.subtitle = "error of the kernel estimates of all pairs of points";
-    if (!curves.several_targets) figure.subtitle += fmt::format("; kernel of {}", first.target);
+    if (!curves.several_targets) figure.subtitle += fmt::format("; target: {}", first.target);
     figure.panels = {panel_of(rows, curves, "gram_error", "mean of |K̂ − K| over all pairs"),
                      panel_of(rows, curves, "relative_gram_error", "relative error ‖K̂ − K‖ / ‖K‖")};
     figures.push_back({figure_name("gram_", head, taken), std::move(figure)});

@@ -302,7 +302,7 @@ TEST(Macformer, RefusesPolynomialsThatSayNothing) {
   EXPECT_THAT(sentence_of([] { make_estimator("rmfa:kernel=power10,max-degree=9"); }),
               testing::HasSubstr("max-degree = 9, must be at least 10"));
   EXPECT_THAT(sentence_of([] { make_estimator("rmfa:kernel=polynomial10,p=1000"); }),
-              testing::HasSubstr("its term of degree 6 is never drawn"));
+              testing::HasSubstr("its term of degree 7 is never drawn"));
   EXPECT_NO_THROW(make_estimator("rmfa:kernel=polynomial10,max-degree=2"));
   AttentionProblem problem = house_problem(404, {.spread = 0.3});
   problem.Q.row(1).setZero();
