@@ -80,10 +80,10 @@ std::string why_unpredictable(const AttentionEstimator& estimator);
 bool predicts_by_products(const RatioEstimator& estimator, const AttentionProblem& problem);
 
 /// The prediction at every query. Time O(n l² p) by products, O(n l² (d + p)) with a large constant
-/// otherwise; orthogonal blocks add O(n l² (d + p + c)), c a few hundred (`HaarTable`). Memory O((n + block)
-/// l). With orthogonal directions a query with a key beyond `HaarPair::reach` is infinite like one beyond a
-/// double. `estimator` must be predictable. With degrees=fixed the shares of the degrees are those of `draws`
-/// features, or of many where it is 0.
+/// otherwise; orthogonal blocks add O(n l² (d + p + c)), c a few hundred (`HaarTable`; of arccos features
+/// N²/4 of N degrees). Memory O((n + block) l). With orthogonal directions a query with a key beyond
+/// `HaarPair::reach` is unknown, NaN. `estimator` must be predictable. With degrees=fixed the shares of the
+/// degrees are those of `draws` features, or of many where it is 0.
 RatioPrediction predict(const RatioEstimator& estimator, const AttentionProblem& problem, Index draws = 0);
 
 /// The p×p covariance of the output of every query at m directions, Σ C_mm' (v_m − A)(v_m' − A)ᵀ/m to leading

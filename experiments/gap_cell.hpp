@@ -15,7 +15,7 @@ namespace attngap {
 /// Up to how many keys a run adds the rows of first-order theory, whose time grows with their square: of maps
 /// whose pair moments are matrix products, and of others, where each pair costs a call a query.
 inline constexpr Index kPredictedKeys = 4096;
-/// The same where each pair costs a call.
+/// The same where each pair costs a call, or each proposal of `lara` a product.
 inline constexpr Index kPredictedKeysOneByOne = 512;
 
 /// Estimators in the order of their table.
