@@ -45,8 +45,9 @@ struct Measured {
   std::string_view status = "ok";
 };
 
-// Beyond this relative standard error, by the law's own kurtosis, a sample variance is most often far below
-// the variance, and says so itself only when it is not.
+// Of a law of such kurtosis a sample variance is most often far below the variance, and says so itself only
+// when it is not, where its relative standard error √((γ − 1)/R) is beyond a quarter.
+constexpr double kHeavy = 30.0;
 constexpr double kTrusted = 0.25;
 
 Measured measure(std::span<const double> estimates, double predicted_variance, double kurtosis) {

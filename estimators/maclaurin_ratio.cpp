@@ -126,7 +126,7 @@ class MaclaurinRatio final : public RatioEstimator {
             "rmfa: beta has {} numbers, the values have {} channels; give one number, or one a channel",
             post_.beta.size(), problem.value_dim());
     require_variance(problem, force_);
-    if (kernel_.degree) require_normalizers(problem);
+    if (kernel_.degree && problem.stream == nullptr) require_normalizers(problem);
   }
 
   bool terms_have_variance(const AttentionProblem& problem) const override {
@@ -223,7 +223,7 @@ class MaclaurinRatio final : public RatioEstimator {
     AttentionProblem seen = prepared(problem);
     seen.V = Matrix::Zero(seen.keys(), 1);
     const Vector sums =
-        kernel_attention(seen, [this](double z, double, double) { return kernel_.value(z); }).normalizer;
+        kernel_sums(seen, [this](double z, double, double) { return kernel_.value(z); }).denominator;
     for (Index i = 0; i < sums.size(); ++i)
       require(std::isfinite(sums(i)) && sums(i) > 0.0,
               "rmfa: query {}: the kernel {} = {} sums to {} over its keys, and attention divides by that; "

@@ -31,7 +31,8 @@ struct OfOne {
 struct Pair {
   OfOne trigonometric, positive;
   double ratio() const { return trigonometric.variance / positive.variance; }
-  double log_error() const { return std::hypot(trigonometric.relative_error, positive.relative_error); }
+  // Both may be of the same directions: whatever their correlation, no more than the sum.
+  double log_error() const { return trigonometric.relative_error + positive.relative_error; }
 };
 
 // By norm, then by cosine; the numbers of directions of a row do not matter, but for independent ones only.

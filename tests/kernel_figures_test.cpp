@@ -164,8 +164,8 @@ TEST(KernelRatio, IsOfEquallyManyDirections) {
   EXPECT_THAT(panels[1].series[0].y, ElementsAre(2, 1, 0.5));
   const Series& points = panels[1].series[1];
   EXPECT_THAT(points.y, ElementsAre(2, 1, 0.5));
-  // Two errors of 10 %: √2 · 10 % of the logarithm.
-  EXPECT_NEAR(std::log(points.high[0] / points.y[0]), 1.959964 * std::sqrt(0.02), 1e-12);
+  // Two errors of 10 % of the same directions: up to 20 % of the logarithm.
+  EXPECT_NEAR(std::log(points.high[0] / points.y[0]), 1.959964 * 0.2, 1e-12);
 }
 
 TEST(KernelRatio, NeedsBothEstimatorsAndAMap) {
