@@ -60,6 +60,7 @@ void PreScaler::Batch::normalise_channels(Matrix& rows) const {
 }
 
 void PreScaler::Batch::normalise(Matrix& rows) const {
+  if (rows.rows() == 0) return;  // nothing has no address
   normalise_channels(rows);
   if (largest > 0.0) rows /= largest;
 }
