@@ -33,8 +33,10 @@ std::vector<WeightShift> weight_shifts(const AttentionProblem& problem, Index de
 /// Throws BadInput unless degree ≥ 0 and 0 ≤ radius, finite.
 std::vector<Metric> truncation_metrics(int degree, double radius);
 
-/// `taylor_value`: T_t(x), and e^x itself, which it stands for.
+/// `taylor_value` of the polynomial, T_t(x).
 Metric taylor_value(int degree, double x);
+
+/// `taylor_value` of what it stands for, e^x.
 Metric exp_value(double x);
 
 /// What truncation at a degree does to element-wise attention on a head. `exact` and `truncated` are outputs

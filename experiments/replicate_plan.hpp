@@ -15,8 +15,9 @@ inline constexpr std::int64_t kPilotReplicates = 32;
 /// (`--max-replicates` ends before them).
 inline constexpr std::int64_t kFirstPilotReplicate = (std::int64_t{1} << 32) - kPilotReplicates;
 
-/// The metrics whose relative standard error `--target-rse` is about: of gaps, and of pairs.
+/// The metric whose relative standard error `--target-rse` is about: of gaps.
 inline constexpr std::string_view kPlannedMetric = "median_relative_error";
+/// And of pairs.
 inline constexpr std::string_view kPlannedVariance = "kernel_variance";
 /// The status of such a row where that was not reached.
 inline constexpr std::string_view kNotReached = "rse-not-reached";

@@ -31,6 +31,12 @@ std::string company(std::string_view name) {
   return name == "eva" ? ",window=2" : name == "elementwise" ? ",degree=6" : "";
 }
 
+// Of a polynomial's highest degree the usual law draws one feature in two thousand, which seven keys never
+// see.
+std::string company_of(std::string_view alternative) {
+  return alternative == "power10" || alternative == "polynomial10" ? ",degrees=optimal" : "";
+}
+
 // Every row of the table as it comes, and with every alternative of every key.
 std::vector<std::string> variants() {
   std::vector<std::string> specs;
@@ -46,7 +52,7 @@ std::vector<std::string> variants() {
         rest.remove_prefix(std::min(bar + 1, rest.size()));
         if (alternative != key.default_value)
           specs.push_back(std::string(row.name) + ":" + std::string(key.key) + "=" +
-                          std::string(alternative) + more);
+                          std::string(alternative) + more + company_of(alternative));
       }
     }
   }
@@ -66,8 +72,11 @@ std::vector<std::string> variants() {
 
 std::vector<std::string> ratios_of_kernels() {
   std::vector<std::string> specs = variants();
+  // z¹⁰ of inputs this small is below its deviation in any affordable number of draws: maclaurin_test has it
+  // without any.
   std::erase_if(specs, [](const std::string& spec) {
-    return dynamic_cast<const RatioEstimator*>(make_estimator(spec).get()) == nullptr;
+    return dynamic_cast<const RatioEstimator*>(make_estimator(spec).get()) == nullptr ||
+           spec.find("power10") != std::string::npos;
   });
   return specs;
 }
@@ -332,8 +341,10 @@ TEST_P(EveryRatioOfKernels, HasUnbiasedHalvesInUnitsOfTheKernel) {
     EXPECT_TRUE(testing_tools::variance_is(halves.denominator, denominator.variance));
     EXPECT_TRUE(testing_tools::variance_is(halves.numerator, numerator.variance));
   }
-  // The negative control: a kernel five percent too large, and keys that were not centred.
-  EXPECT_FALSE(mean_is(halves.denominator, 1.05 * denominator.mean, known(denominator)));
+  // The negative control: a kernel five percent too large (ten of a polynomial, whose estimate varies more),
+  // and keys that were not centred.
+  const double too_large = GetParam().find("polynomial10") == std::string::npos ? 1.05 : 1.1;
+  EXPECT_FALSE(mean_is(halves.denominator, too_large * denominator.mean, known(denominator)));
 }
 
 std::string identifier(const testing::TestParamInfo<std::string>& spec) {
