@@ -2,10 +2,13 @@
 
 #include "estimators/kernel_sum.hpp"
 #include "estimators/key_stream.hpp"
+#include "estimators/segments.hpp"
+#include "estimators/vector_math.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
 #include <utility>
 
 namespace attngap {
@@ -15,40 +18,48 @@ constexpr Index kQueryBlock = 64;
 constexpr Index kKeyBlock = 256;
 constexpr double kNever = -std::numeric_limits<double>::infinity();
 
-// Queries first … first+count−1 against all their keys.
-void attend(const AttentionProblem& problem, Index first, Index count, ExactAttention& result) {
-  const Matrix queries = problem.Q.middleRows(first, count) * problem.scale;
-  auto output = result.output.middleRows(first, count);
-  auto maximum = result.log_normalizer.segment(first, count);
-  Vector mass = Vector::Zero(count);
-  Matrix logits(count, kKeyBlock);
-  output.setZero();
-  maximum.setConstant(kNever);
+// What is known of the queries after some of their keys: sums of e^{logit − maximum} v and of e^{logit −
+// maximum}, and the maximum of the logits.
+struct Running {
+  Running(Index queries, Index value_dim)
+      : output(Matrix::Zero(queries, value_dim)),
+        mass(Vector::Zero(queries)),
+        maximum(Vector::Constant(queries, kNever)) {}
 
-  const Index last_key = problem.visible_keys(first + count - 1);
-  for (Index key = 0; key < last_key; key += kKeyBlock) {
-    const Index width = std::min(kKeyBlock, last_key - key);
-    auto block = logits.leftCols(width);
-    block.noalias() = queries * problem.K.middleRows(key, width).transpose();
-    for (Index i = 0; i < count; ++i) {
-      const Index visible = std::clamp<Index>(problem.visible_keys(first + i) - key, 0, width);
-      if (visible == 0) {
-        block.row(i).setZero();
-        continue;
-      }
-      auto row = block.row(i).head(visible);
-      const double raised = std::max(maximum(i), row.maxCoeff());
-      const double kept = std::exp(maximum(i) - raised);
-      row = (row.array() - raised).exp();
-      block.row(i).tail(width - visible).setZero();
-      mass(i) = mass(i) * kept + row.sum();
-      output.row(i) *= kept;
-      maximum(i) = raised;
-    }
-    output.noalias() += block * problem.V.middleRows(key, width);
+  Matrix output;
+  Vector mass, maximum;
+};
+
+// Turns the logits of a query into weights, and scales what it has summed to their maximum.
+void weigh(std::span<double> logits, Index query, Running& sums) {
+  Eigen::Map<Eigen::RowVectorXd> row(logits.data(), static_cast<Index>(logits.size()));
+  const double raised = std::max(sums.maximum(query), row.maxCoeff());
+  row.array() -= raised;
+  vector_exp(logits);
+  if (raised != sums.maximum(query)) {
+    const double kept = std::exp(sums.maximum(query) - raised);
+    sums.mass(query) *= kept;
+    sums.output.row(query) *= kept;
+    sums.maximum(query) = raised;
   }
-  for (Index i = 0; i < count; ++i) output.row(i) /= mass(i);
-  maximum.array() += mass.array().log();
+  sums.mass(query) += row.sum();
+}
+
+// Queries first … first+count−1 against keys key … key+width−1, of which each query sees a prefix.
+void attend(const AttentionProblem& problem, const Matrix& queries, Segment rows, Segment keys,
+            Running& sums) {
+  static thread_local Matrix logits;
+  logits.resize(rows.size(), keys.size());
+  logits.noalias() =
+      queries.middleRows(rows.begin, rows.size()) * problem.K.middleRows(keys.begin, keys.size()).transpose();
+  for (Index i = 0; i < rows.size(); ++i) {
+    const Index visible =
+        std::clamp<Index>(problem.visible_keys(rows.begin + i) - keys.begin, 0, keys.size());
+    logits.row(i).tail(keys.size() - visible).setZero();
+    if (visible > 0) weigh({&logits(i, 0), static_cast<std::size_t>(visible)}, rows.begin + i, sums);
+  }
+  sums.output.middleRows(rows.begin, rows.size()).noalias() +=
+      logits * problem.V.middleRows(keys.begin, keys.size());
 }
 
 // The parts of a sum of exponentials, each with its own log normaliser, merged as one.
@@ -63,10 +74,19 @@ ExactAttention attend_stream(const AttentionProblem& problem) {
 
 ExactAttention exact_attention(const AttentionProblem& problem) {
   if (problem.stream != nullptr) return attend_stream(problem);
-  ExactAttention result{Matrix(problem.queries(), problem.value_dim()), Vector(problem.queries())};
-  for (Index first = 0; first < problem.queries(); first += kQueryBlock)
-    attend(problem, first, std::min(kQueryBlock, problem.queries() - first), result);
-  return result;
+  const Index n = problem.queries();
+  const Matrix queries = problem.Q * problem.scale;
+  Running sums(n, problem.value_dim());
+  // A block of keys meets all queries while it is in cache: many keys come from main memory once.
+  for (Index key = 0; key < problem.keys(); key += kKeyBlock) {
+    const Segment keys{key, std::min(key + kKeyBlock, problem.keys())};
+    for (Index first = 0; first < n; first += kQueryBlock) {
+      const Segment rows{first, std::min(first + kQueryBlock, n)};
+      if (problem.visible_keys(rows.end - 1) > key) attend(problem, queries, rows, keys, sums);
+    }
+  }
+  for (Index i = 0; i < n; ++i) sums.output.row(i) /= sums.mass(i);
+  return {std::move(sums.output), sums.maximum.array() + sums.mass.array().log()};
 }
 
 AttentionEstimate exact_sums(const AttentionProblem& problem) {

@@ -155,11 +155,11 @@ class Positive : public FeatureMap {
   bool in_log_domain() const override { return true; }
   void activate(const Eigen::Ref<const RowMatrix<double>>& projections,
                 Eigen::Ref<RowMatrix<double>> features) const override {
-    features = projections;
+    if (features.data() != projections.data()) features = projections;
   }
   void activate(const Eigen::Ref<const RowMatrix<float>>& projections,
                 Eigen::Ref<RowMatrix<float>> features) const override {
-    features = projections;
+    if (features.data() != projections.data()) features = projections;
   }
   double kernel(const Vector& x, const Vector& y) const override { return std::exp(x.dot(y)); }
   double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const override {

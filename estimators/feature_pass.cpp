@@ -1,5 +1,7 @@
 #include "estimators/feature_pass.hpp"
 
+#include "estimators/vector_math.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -142,9 +144,15 @@ class FeaturePass<Scalar>::MapPass {
     key_mass_.head(affine) = affine_key_sums.col(rows_.V.cols());
   }
 
+  // Where the projections of a block of keys, or of queries, may lie if no other map reads them: where their
+  // features will.
+  View<Scalar> key_place(Index rows) { return view(key_features_, rows, width_ - skipped_); }
+  View<Scalar> query_place(Index rows) { return view(query_features_, rows, width_); }
+  bool in_place() const { return map_.per_direction() == 1; }
+
   // Features of a block of keys from their projections; of a map in the log domain, still their logarithms.
   void activate_keys(const View<Scalar>& projections) {
-    auto features = view(key_features_, projections.rows(), width_ - skipped_);
+    auto features = key_place(projections.rows());
     map_.activate(projections, features);
   }
 
@@ -154,8 +162,8 @@ class FeaturePass<Scalar>::MapPass {
     auto features = view(key_features_, count, width_ - skipped_);
     follow_keys(features, first);
     for (Index i = 0; i < features.rows(); ++i) {
-      auto row = features.row(i).array();
-      row = (row - rows_.key_half_norms(first + i) - column_shift_).exp();
+      features.row(i).array() -= rows_.key_half_norms(first + i) + column_shift_;
+      exponentiate(features, i);
     }
   }
 
@@ -168,7 +176,8 @@ class FeaturePass<Scalar>::MapPass {
     for (Index i = done; i < count; ++i) {
       highest_ = features.row(i).array() - rows_.key_half_norms(first + i) - column_shift_;
       if (i > done && highest_.maxCoeff() > kSlack<Scalar>) return i - done;
-      features.row(i).array() = highest_.exp();
+      features.row(i) = highest_;
+      exponentiate(features, i);
     }
     return count - done;
   }
@@ -184,7 +193,7 @@ class FeaturePass<Scalar>::MapPass {
 
   // Features of queries first … from their projections.
   void evaluate_queries(const View<Scalar>& projections, Index first) {
-    auto features = view(query_features_, projections.rows(), width_);
+    auto features = query_place(projections.rows());
     map_.activate(projections, features);
     if (!map_.in_log_domain()) return;
     for (Index i = 0; i < features.rows(); ++i) {
@@ -197,7 +206,8 @@ class FeaturePass<Scalar>::MapPass {
         denominator_(first + i) *= kept;
         row_shift_(first + i) = highest;
       }
-      row = (row - row_shift_(first + i)).exp();
+      row -= row_shift_(first + i);
+      exponentiate(features, i);
     }
   }
 
@@ -237,6 +247,10 @@ class FeaturePass<Scalar>::MapPass {
   }
 
  private:
+  static void exponentiate(View<Scalar>& features, Index row) {
+    vector_exp(std::span<Scalar>(&features(row, 0), static_cast<std::size_t>(features.cols())));
+  }
+
   View<Scalar> evaluated_keys(Index done, Index count) {
     const Index width = width_ - skipped_;
     return View<Scalar>(key_features_.data() + done * width, count, width);
@@ -309,9 +323,11 @@ void FeaturePass<Scalar>::walk_keys(const DirectionPanel& panel) {
   for (auto& map : maps_) map->start_panel(columns, affine, affine_sums);
   if (affine == columns) return;
 
+  const bool alone = maps_.size() == 1 && maps_.front()->in_place();
   for (Index first = 0; first < rows.K.rows(); first += kBlockRows) {
     const Index count = std::min(kBlockRows, rows.K.rows() - first);
-    auto projections = view(key_projections_, count, columns - affine);
+    auto projections =
+        alone ? maps_.front()->key_place(count) : view(key_projections_, count, columns - affine);
     source_->project(panel, affine, rows.K.middleRows(first, count), projections);
     for (auto& map : maps_) map->activate_keys(projections);
     if (rows.mask == Mask::causal) {
@@ -355,9 +371,11 @@ void FeaturePass<Scalar>::walk_inside(const DirectionPanel& panel, Index first_k
 template <typename Scalar>
 void FeaturePass<Scalar>::walk_queries(const DirectionPanel& panel) {
   const PreparedRows<Scalar>& rows = *plan_.rows;
+  const bool alone = maps_.size() == 1 && maps_.front()->in_place();
   for (Index first = 0; first < rows.Q.rows(); first += kBlockRows) {
     const Index count = std::min(kBlockRows, rows.Q.rows() - first);
-    auto projections = view(query_projections_, count, source_->columns(panel));
+    auto projections =
+        alone ? maps_.front()->query_place(count) : view(query_projections_, count, source_->columns(panel));
     source_->project(panel, 0, rows.Q.middleRows(first, count), projections);
     for (auto& map : maps_) {
       map->evaluate_queries(projections, first);

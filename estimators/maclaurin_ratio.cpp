@@ -31,11 +31,11 @@ class MaclaurinMap final : public FeatureMap {
   bool in_log_domain() const override { return false; }
   void activate(const Eigen::Ref<const RowMatrix<double>>& products,
                 Eigen::Ref<RowMatrix<double>> features) const override {
-    features = products;
+    if (features.data() != products.data()) features = products;
   }
   void activate(const Eigen::Ref<const RowMatrix<float>>& products,
                 Eigen::Ref<RowMatrix<float>> features) const override {
-    features = products;
+    if (features.data() != products.data()) features = products;
   }
   double kernel(const Vector& x, const Vector& y) const override { return law().mean(x.dot(y)); }
   double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const override {

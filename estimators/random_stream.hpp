@@ -48,6 +48,7 @@ class RandomStream {
 
  private:
   std::array<std::uint32_t, 4> block(std::uint64_t index) const;
+  void uniform_pairs(std::uint64_t first, std::span<double> one, std::span<double> other) const;
 
   std::array<std::uint32_t, 2> key_;
   std::array<std::uint32_t, 3> upper_counter_;

@@ -11,6 +11,15 @@
 #include <sleef.h>
 #endif
 
+// Declared by no header: GCC calls them by itself only under -ffast-math, which would change much more.
+#if defined(ATTNGAP_WITH_LIBMVEC) && defined(__AVX512F__)
+extern "C" __m512d _ZGVeN8v_exp(__m512d);
+extern "C" __m512 _ZGVeN16v_expf(__m512);
+#elif defined(ATTNGAP_WITH_LIBMVEC) && defined(__AVX2__) && defined(__FMA__)
+extern "C" __m256d _ZGVdN4v_exp(__m256d);
+extern "C" __m256 _ZGVdN8v_expf(__m256);
+#endif
+
 namespace attngap {
 namespace {
 
@@ -52,6 +61,20 @@ void lanes_sincospi(const double* x, double* s, double* c) {
 void lanes_log(const double* x, double* y) {
   _mm512_storeu_pd(y, Sleef_logd8_u10avx512f(_mm512_loadu_pd(x)));
 }
+void lanes_exp(double* x) {
+#if defined(ATTNGAP_WITH_LIBMVEC)
+  _mm512_storeu_pd(x, _ZGVeN8v_exp(_mm512_loadu_pd(x)));
+#else
+  _mm512_storeu_pd(x, Sleef_expd8_u10avx512f(_mm512_loadu_pd(x)));
+#endif
+}
+void lanes_exp(float* x) {
+#if defined(ATTNGAP_WITH_LIBMVEC)
+  _mm512_storeu_ps(x, _ZGVeN16v_expf(_mm512_loadu_ps(x)));
+#else
+  _mm512_storeu_ps(x, Sleef_expf16_u10avx512f(_mm512_loadu_ps(x)));
+#endif
+}
 #elif defined(__AVX2__) && defined(__FMA__)
 constexpr std::size_t kDoubles = 4;
 constexpr std::size_t kFloats = 8;
@@ -73,9 +96,27 @@ void lanes_sincospi(const double* x, double* s, double* c) {
 void lanes_log(const double* x, double* y) {
   _mm256_storeu_pd(y, Sleef_logd4_u10avx2(_mm256_loadu_pd(x)));
 }
+void lanes_exp(double* x) {
+#if defined(ATTNGAP_WITH_LIBMVEC)
+  _mm256_storeu_pd(x, _ZGVdN4v_exp(_mm256_loadu_pd(x)));
+#else
+  _mm256_storeu_pd(x, Sleef_expd4_u10avx2(_mm256_loadu_pd(x)));
+#endif
+}
+void lanes_exp(float* x) {
+#if defined(ATTNGAP_WITH_LIBMVEC)
+  _mm256_storeu_ps(x, _ZGVdN8v_expf(_mm256_loadu_ps(x)));
+#else
+  _mm256_storeu_ps(x, Sleef_expf8_u10avx2(_mm256_loadu_ps(x)));
+#endif
+}
 #else
 constexpr std::size_t kDoubles = 1;
 constexpr std::size_t kFloats = 1;
+template <typename Scalar>
+void lanes_exp(Scalar* x) {
+  *x = std::exp(*x);
+}
 template <typename Scalar>
 void lanes_sincos(const Scalar* x, Scalar* s, Scalar* c) {
   const Scalar angle = *x;
@@ -96,7 +137,26 @@ void lanes_log(const double* x, double* y) {
 }
 #endif
 
+template <std::size_t Width, typename Scalar>
+void exp_in_lanes(std::span<Scalar> x) {
+  std::size_t i = 0;
+  for (; i + Width <= x.size(); i += Width) lanes_exp(&x[i]);
+  if (i == x.size()) return;
+  std::array<Scalar, Width> tail{};
+  std::copy(x.begin() + static_cast<std::ptrdiff_t>(i), x.end(), tail.begin());
+  lanes_exp(tail.data());
+  std::copy_n(tail.begin(), x.size() - i, x.begin() + static_cast<std::ptrdiff_t>(i));
+}
+
 }  // namespace
+
+void vector_exp(std::span<double> x) {
+  exp_in_lanes<kDoubles>(x);
+}
+
+void vector_exp(std::span<float> x) {
+  exp_in_lanes<kFloats>(x);
+}
 
 void vector_sincos(std::span<const double> x, std::span<double> sine, std::span<double> cosine) {
   in_lanes<kDoubles>(x, sine, cosine, [](auto... p) { lanes_sincos(p...); });

@@ -4,10 +4,32 @@
 #include "estimators/vector_math.hpp"
 #include "tests/benchmarks/shapes.hpp"
 
+#include <array>
+#include <span>
+#include <vector>
+
 #include <benchmark/benchmark.h>
 
 namespace attngap {
 namespace {
+
+// Twelve independent chains of multiply-adds in registers: what the units can do with no memory in the way.
+template <typename Scalar>
+void fma_peak(benchmark::State& state) {
+  constexpr Index kLanes = 32 / sizeof(Scalar), kChains = 12, kSteps = 1024;
+  using Register = Eigen::Array<Scalar, kLanes, 1>;
+  std::array<Register, kChains> sums;
+  for (Index i = 0; i < kChains; ++i) sums[static_cast<std::size_t>(i)].setConstant(Scalar(1) / Scalar(i + 2));
+  const Register factor = Register::Constant(Scalar(0.999)), term = Register::Constant(Scalar(0.001));
+  for (auto _ : state) {
+    auto chains = sums;
+    for (Index step = 0; step < kSteps; ++step)
+      for (Register& chain : chains) chain = chain * factor + term;
+    benchmark::DoNotOptimize(chains);
+  }
+  state.counters["GF/s"] =
+      benchmark::Counter(2e-9 * kLanes * kChains * kSteps, benchmark::Counter::kIsIterationInvariantRate);
+}
 
 template <typename Scalar>
 void gemm_project(benchmark::State& state) {
@@ -36,11 +58,12 @@ void gemm_accumulate(benchmark::State& state) {
 }
 
 template <typename Scalar>
-void vector_exp(benchmark::State& state) {
+void exps(benchmark::State& state) {
   const RowMatrix<Scalar> x = RowMatrix<Scalar>::Random(kRows, kPanel);
   RowMatrix<Scalar> y(kRows, kPanel);
   for (auto _ : state) {
-    y = x.array().exp();
+    y = x;
+    vector_exp(std::span<Scalar>(y.data(), static_cast<std::size_t>(y.size())));
     benchmark::DoNotOptimize(y.data());
   }
   state.counters["per ns"] =
@@ -48,7 +71,7 @@ void vector_exp(benchmark::State& state) {
 }
 
 template <typename Scalar>
-void vector_sincos_pairs(benchmark::State& state) {
+void sincos_pairs(benchmark::State& state) {
   const RowMatrix<Scalar> x = RowMatrix<Scalar>::Random(kRows, kPanel) * Scalar{8};
   RowMatrix<Scalar> sine(kRows, kPanel), cosine(kRows, kPanel);
   const auto size = static_cast<std::size_t>(x.size());
@@ -71,14 +94,16 @@ void normals(benchmark::State& state) {
                                                 benchmark::Counter::kIsIterationInvariantRate);
 }
 
+BENCHMARK(fma_peak<double>);
+BENCHMARK(fma_peak<float>);
 BENCHMARK(gemm_project<double>);
 BENCHMARK(gemm_project<float>);
 BENCHMARK(gemm_accumulate<double>);
 BENCHMARK(gemm_accumulate<float>);
-BENCHMARK(vector_exp<double>);
-BENCHMARK(vector_exp<float>);
-BENCHMARK(vector_sincos_pairs<double>);
-BENCHMARK(vector_sincos_pairs<float>);
+BENCHMARK(exps<double>);
+BENCHMARK(exps<float>);
+BENCHMARK(sincos_pairs<double>);
+BENCHMARK(sincos_pairs<float>);
 BENCHMARK(normals);
 
 }  // namespace

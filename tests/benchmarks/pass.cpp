@@ -49,7 +49,8 @@ void bound(benchmark::State& state, bool trigonometric) {
         vector_sincos(std::span<const Scalar>(projections.data(), size), {phi.data(), size},
                       {phi.data() + size, size});
       } else {
-        phi = projections.array().exp();
+        phi = projections;
+        vector_exp(std::span<Scalar>(phi.data(), size));
       }
       sums.noalias() += phi.transpose() * values;
       benchmark::DoNotOptimize(sums.data());
