@@ -47,8 +47,7 @@ void weigh(std::span<double> logits, Index query, Running& sums) {
 
 // Queries first … first+count−1 against keys key … key+width−1, of which each query sees a prefix.
 void attend(const AttentionProblem& problem, const Matrix& queries, Segment rows, Segment keys,
-            Running& sums) {
-  static thread_local Matrix logits;
+            Running& sums, Matrix& logits) {
   logits.resize(rows.size(), keys.size());
   logits.noalias() =
       queries.middleRows(rows.begin, rows.size()) * problem.K.middleRows(keys.begin, keys.size()).transpose();
@@ -77,12 +76,13 @@ ExactAttention exact_attention(const AttentionProblem& problem) {
   const Index n = problem.queries();
   const Matrix queries = problem.Q * problem.scale;
   Running sums(n, problem.value_dim());
+  Matrix logits;
   // A block of keys meets all queries while it is in cache: many keys come from main memory once.
   for (Index key = 0; key < problem.keys(); key += kKeyBlock) {
     const Segment keys{key, std::min(key + kKeyBlock, problem.keys())};
     for (Index first = 0; first < n; first += kQueryBlock) {
       const Segment rows{first, std::min(first + kQueryBlock, n)};
-      if (problem.visible_keys(rows.end - 1) > key) attend(problem, queries, rows, keys, sums);
+      if (problem.visible_keys(rows.end - 1) > key) attend(problem, queries, rows, keys, sums, logits);
     }
   }
   for (Index i = 0; i < n; ++i) sums.output.row(i) /= sums.mass(i);

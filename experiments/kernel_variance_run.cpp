@@ -4,6 +4,8 @@
 #include "estimators/ensemble.hpp"
 #include "estimators/error.hpp"
 #include "estimators/estimator_table.hpp"
+#include "estimators/radial_kernel.hpp"
+#include "estimators/random_stream.hpp"
 #include "experiments/gap_run.hpp"
 #include "experiments/memory_need.hpp"
 
@@ -52,30 +54,66 @@ std::string pair_name(double norm, double cosine) {
   return fmt::format("pair:norm={},cosine={}", norm, cosine);
 }
 
+// Estimators of a pair whose products see one projection, at the radius of the pair: they share one normal
+// number a direction, whatever the dimension.
+struct RadialEstimator {
+  std::size_t place;
+  RadialKernel kernel;
+  double radius;
+};
+
+std::optional<RadialKernel> radial_kernel(const AttentionEstimator& estimator) {
+  if (estimator.projection() != "iid") return std::nullopt;
+  return RadialKernel::of(as_ratio(estimator).map());
+}
+
+// An estimator whose directions are drawn whole.
+struct DrawnEstimator {
+  std::size_t place;
+  double log_target;
+};
+
 // The estimates K̂/K of every estimator and count, one a replicate.
 class PairWorker final : public ReplicateWorker {
  public:
-  PairWorker(std::size_t counts, std::vector<double> log_targets, std::unique_ptr<AttentionSampler> sampler)
-      : counts_(counts),
-        log_targets_(std::move(log_targets)),
+  PairWorker(std::vector<Index> counts, std::vector<RadialEstimator> radial,
+             std::vector<DrawnEstimator> drawn, std::unique_ptr<AttentionSampler> sampler)
+      : counts_(std::move(counts)),
+        radial_(std::move(radial)),
+        drawn_(std::move(drawn)),
         sampler_(std::move(sampler)),
-        series_(log_targets_.size() * counts) {}
+        normals_(static_cast<std::size_t>(counts_.back())),
+        ratios_(normals_.size()),
+        series_((radial_.size() + drawn_.size()) * counts_.size()) {}
 
   void start_block() override {
     for (auto& series : series_) series.clear();
   }
   void draw(const StreamAddress& address) override {
+    if (!radial_.empty()) RandomStream(address, Purpose::directions).normals(0, normals_);
+    for (const RadialEstimator& estimator : radial_) {
+      estimator.kernel.ratios(estimator.radius, normals_, ratios_);
+      double sum = 0.0;
+      std::size_t done = 0;
+      for (std::size_t count = 0; count < counts_.size(); ++count) {
+        for (; std::cmp_less(done, counts_[count]); ++done) sum += ratios_[done];
+        series_[estimator.place * counts_.size() + count].push_back(sum / static_cast<double>(done));
+      }
+    }
     sampler_->draw(address, [&](std::size_t estimator, std::size_t count, const AttentionEstimate& estimate) {
-      series_[estimator * counts_ + count].push_back(
-          estimate.denominator(0) * std::exp(estimate.log_scale(0) - log_targets_[estimator]));
+      const DrawnEstimator& drawn = drawn_[estimator];
+      series_[drawn.place * counts_.size() + count].push_back(
+          estimate.denominator(0) * std::exp(estimate.log_scale(0) - drawn.log_target));
     });
   }
   std::vector<std::vector<double>> block() const override { return series_; }
 
  private:
-  std::size_t counts_;
-  std::vector<double> log_targets_;
+  std::vector<Index> counts_;
+  std::vector<RadialEstimator> radial_;
+  std::vector<DrawnEstimator> drawn_;
   std::unique_ptr<AttentionSampler> sampler_;
+  std::vector<double> normals_, ratios_;
   std::vector<std::vector<double>> series_;
 };
 
@@ -89,20 +127,28 @@ class PairCell final : public Cell {
         index_(static_cast<std::uint32_t>(index)),
         pair_(pair_problem(norm, cosine, dim)) {
     data_ = pair_name(norm, cosine);
+    std::vector<const AttentionEstimator*> whole;
     for (const auto& estimator : estimators_) {
       const KernelMoments law = law_of(spec_, *estimator, pair_, spec_.features.back());
       if (!std::isfinite(law.target) || !std::isfinite(law.mean)) continue;
+      const std::size_t place = sampled_.size();
       sampled_.push_back(estimator.get());
-      log_targets_.push_back(std::log(law.target));
+      if (const auto kernel = radial_kernel(*estimator)) {
+        const Vector x = pair_.scaled_queries().row(0), y = pair_.scaled_keys().row(0);
+        radial_.push_back({place, *kernel, kernel->radius(x, y)});
+      } else {
+        drawn_.push_back({place, std::log(law.target)});
+        whole.push_back(estimator.get());
+      }
     }
-    if (!sampled_.empty()) ensemble_.emplace(pair_, sampled_, spec_.features, spec_.precision);
+    if (!whole.empty()) ensemble_.emplace(pair_, whole, spec_.features, spec_.precision);
   }
 
   std::string name() const override { return fmt::format("{},dim={}", data_, pair_.head_dim()); }
   double exact_seconds() const override { return 0.0; }
 
   std::unique_ptr<CellWorker> worker() const override {
-    return std::make_unique<PairWorker>(spec_.features.size(), log_targets_,
+    return std::make_unique<PairWorker>(spec_.features, radial_, drawn_,
                                         ensemble_ ? ensemble_->sampler() : std::make_unique<NoSampler>());
   }
 
@@ -129,7 +175,7 @@ class PairCell final : public Cell {
   }
 
  private:
-  // Where no estimator has anything to estimate.
+  // Where no estimator has whole directions to draw.
   class NoSampler final : public AttentionSampler {
    public:
     void draw(const StreamAddress&, const EstimateVisitor&) override {}
@@ -159,7 +205,8 @@ class PairCell final : public Cell {
   AttentionProblem pair_;
   std::string data_;
   std::vector<const AttentionEstimator*> sampled_;
-  std::vector<double> log_targets_;
+  std::vector<RadialEstimator> radial_;
+  std::vector<DrawnEstimator> drawn_;
   std::optional<Ensemble> ensemble_;
 };
 

@@ -19,7 +19,8 @@ void fma_peak(benchmark::State& state) {
   constexpr Index kLanes = 32 / sizeof(Scalar), kChains = 12, kSteps = 1024;
   using Register = Eigen::Array<Scalar, kLanes, 1>;
   std::array<Register, kChains> sums;
-  for (Index i = 0; i < kChains; ++i) sums[static_cast<std::size_t>(i)].setConstant(Scalar(1) / Scalar(i + 2));
+  for (Index i = 0; i < kChains; ++i)
+    sums[static_cast<std::size_t>(i)].setConstant(Scalar(1) / Scalar(i + 2));
   const Register factor = Register::Constant(Scalar(0.999)), term = Register::Constant(Scalar(0.001));
   for (auto _ : state) {
     auto chains = sums;

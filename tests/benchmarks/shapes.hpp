@@ -11,5 +11,7 @@ inline constexpr Index kHeadDim = 64;
 inline constexpr Index kValueDim = 64;
 inline constexpr Index kTokens = 1024;
 inline constexpr Index kDraws = 1024;
+/// Of the head a pass is measured on, as long as a page of text.
+inline constexpr Index kLongHead = 1500;
 
 }  // namespace attngap
