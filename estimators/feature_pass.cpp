@@ -133,15 +133,15 @@ class FeaturePass<Scalar>::MapPass {
   }
 
   // Starts a panel of `columns` projections; the key sums of the first `affine` are given.
-  void start_panel(Index columns, Index affine, const RowMatrix<Scalar>& affine_key_sums) {
+  void start_panel(Index columns, Index affine, const View<Scalar>& affine_key_sums) {
     width_ = columns * map_.per_direction();
     skipped_ = affine;
-    key_sums_.setZero(width_, rows_.V.cols());
-    key_mass_.setZero(width_);
-    column_shift_.setConstant(width_, -std::numeric_limits<Scalar>::infinity());
+    key_sums().setZero();
+    key_mass().setZero();
+    column_shift().setConstant(-std::numeric_limits<Scalar>::infinity());
     if (affine == 0) return;
-    key_sums_.topRows(affine) = affine_key_sums.leftCols(rows_.V.cols());
-    key_mass_.head(affine) = affine_key_sums.col(rows_.V.cols());
+    key_sums().topRows(affine) = affine_key_sums.leftCols(rows_.V.cols());
+    key_mass().head(affine) = affine_key_sums.col(rows_.V.cols());
   }
 
   // Where the projections of a block of keys, or of queries, may lie if no other map reads them: where their
@@ -162,7 +162,7 @@ class FeaturePass<Scalar>::MapPass {
     auto features = view(key_features_, count, width_ - skipped_);
     follow_keys(features, first);
     for (Index i = 0; i < features.rows(); ++i) {
-      features.row(i).array() -= rows_.key_half_norms(first + i) + column_shift_;
+      features.row(i).array() -= rows_.key_half_norms(first + i) + column_shift();
       exponentiate(features, i);
     }
   }
@@ -174,9 +174,9 @@ class FeaturePass<Scalar>::MapPass {
     auto features = view(key_features_, count, width_);
     follow_keys(View<Scalar>(&features(done, 0), 1, width_), first + done);
     for (Index i = done; i < count; ++i) {
-      highest_ = features.row(i).array() - rows_.key_half_norms(first + i) - column_shift_;
-      if (i > done && highest_.maxCoeff() > kSlack<Scalar>) return i - done;
-      features.row(i) = highest_;
+      highest() = features.row(i).array() - rows_.key_half_norms(first + i) - column_shift();
+      if (i > done && highest().maxCoeff() > kSlack<Scalar>) return i - done;
+      features.row(i) = highest();
       exponentiate(features, i);
     }
     return count - done;
@@ -185,9 +185,9 @@ class FeaturePass<Scalar>::MapPass {
   // Adds evaluated keys first …, which lie in the block from row `done` on, to the key sums.
   void absorb_keys(Index first, Index count, Index done = 0) {
     const View<Scalar> features = evaluated_keys(done, count);
-    key_sums_.bottomRows(width_ - skipped_).noalias() +=
+    key_sums().bottomRows(width_ - skipped_).noalias() +=
         features.transpose() * values_.middleRows(first, count);
-    key_mass_.tail(width_ - skipped_).noalias() +=
+    key_mass().tail(width_ - skipped_).noalias() +=
         features.transpose() * weighted_.mass.segment(first, count);
   }
 
@@ -198,7 +198,7 @@ class FeaturePass<Scalar>::MapPass {
     if (!map_.in_log_domain()) return;
     for (Index i = 0; i < features.rows(); ++i) {
       auto row = features.row(i).array();
-      row += column_shift_ - rows_.query_half_norms(first + i);
+      row += column_shift() - rows_.query_half_norms(first + i);
       const Scalar highest = row.maxCoeff();
       if (highest > row_shift_(first + i) + kSlack<Scalar>) {
         const Scalar kept = std::exp(row_shift_(first + i) - highest);
@@ -214,8 +214,8 @@ class FeaturePass<Scalar>::MapPass {
   // Adds to the evaluated queries' answers what the key sums hold.
   void answer_queries(Index first, Index count) {
     const auto features = view(query_features_, count, width_);
-    numerator_.middleRows(first, count).noalias() += features * key_sums_;
-    denominator_.segment(first, count).noalias() += features * key_mass_;
+    numerator_.middleRows(first, count).noalias() += features * key_sums();
+    denominator_.segment(first, count).noalias() += features * key_mass();
   }
 
   // Adds the evaluated keys first_key …, which lie in the block from row `done` on, themselves, each query
@@ -258,16 +258,16 @@ class FeaturePass<Scalar>::MapPass {
 
   // Raises the shifts of those features whose exponents have risen past the slack; their sums follow.
   void follow_keys(const View<Scalar>& features, Index first) {
-    highest_ = features.row(0).array() - rows_.key_half_norms(first);
+    highest() = features.row(0).array() - rows_.key_half_norms(first);
     for (Index i = 1; i < features.rows(); ++i)
-      highest_ = highest_.max(features.row(i).array() - rows_.key_half_norms(first + i));
-    if ((highest_ <= column_shift_ + kSlack<Scalar>).all()) return;
+      highest() = highest().max(features.row(i).array() - rows_.key_half_norms(first + i));
+    if ((highest() <= column_shift() + kSlack<Scalar>).all()) return;
     for (Index f = 0; f < width_; ++f) {
-      if (highest_(f) <= column_shift_(f) + kSlack<Scalar>) continue;
-      const Scalar kept = std::exp(column_shift_(f) - highest_(f));
-      key_sums_.row(f) *= kept;
-      key_mass_(f) *= kept;
-      column_shift_(f) = highest_(f);
+      if (highest()(f) <= column_shift()(f) + kSlack<Scalar>) continue;
+      const Scalar kept = std::exp(column_shift()(f) - highest()(f));
+      key_sums().row(f) *= kept;
+      key_mass()(f) *= kept;
+      column_shift()(f) = highest()(f);
     }
   }
 
@@ -276,11 +276,15 @@ class FeaturePass<Scalar>::MapPass {
   const WeightedValues<Scalar>& weighted_;
   const Eigen::Map<const RowMatrix<Scalar>> values_;
 
+  // What a panel needs, of its own width; the memory stays when the width changes.
+  View<Scalar> key_sums() { return view(key_sums_, width_, rows_.V.cols()); }
+  Eigen::Map<Column> key_mass() { return {view(key_mass_, 1, width_).data(), width_}; }
+  Eigen::Map<Row> column_shift() { return {view(column_shift_, 1, width_).data(), width_}; }
+  Eigen::Map<Row> highest() { return {view(highest_, 1, width_).data(), width_}; }
+
   Index width_ = 0;
   Index skipped_ = 0;
-  RowMatrix<Scalar> key_sums_;
-  Column key_mass_;
-  Row column_shift_, highest_;
+  AlignedBuffer<Scalar> key_sums_, key_mass_, column_shift_, highest_;
   AlignedBuffer<Scalar> key_features_, query_features_, inside_weights_;
 
   RowMatrix<Scalar> numerator_;
@@ -318,7 +322,7 @@ void FeaturePass<Scalar>::walk_keys(const DirectionPanel& panel) {
   const PreparedRows<Scalar>& rows = *plan_.rows;
   const Index columns = source_->columns(panel);
   const Index affine = rows.mask == Mask::none ? source_->affine_columns(panel) : 0;
-  RowMatrix<Scalar> affine_sums(affine, rows.V.cols() + 1);
+  auto affine_sums = view(affine_key_sums_, affine, rows.V.cols() + 1);
   if (affine > 0) source_->affine_key_sums(panel, rows.affine_sums, affine_sums);
   for (auto& map : maps_) map->start_panel(columns, affine, affine_sums);
   if (affine == columns) return;

@@ -114,7 +114,7 @@ class FeaturePass {
   std::unique_ptr<DirectionSource<Scalar>> source_;
   std::vector<DirectionPanel> panels_;
   std::vector<std::unique_ptr<MapPass>> maps_;
-  AlignedBuffer<Scalar> key_projections_, query_projections_;
+  AlignedBuffer<Scalar> key_projections_, query_projections_, affine_key_sums_;
 };
 
 }  // namespace attngap

@@ -1,3 +1,4 @@
+#include "estimators/feature_pass.hpp"
 #include "estimators/maclaurin.hpp"
 
 #include <algorithm>
@@ -46,14 +47,16 @@ class MaclaurinDirections final : public DirectionSource<Scalar> {
     const bool with_constant = first_column == 0 && plan.constants == 1;
     if (with_constant) projections.col(0).setConstant(plan.constant);
     const Index from = with_constant ? 0 : skipped;
-    const Index products = plan.layers.front().rows() - from;
+    const Index products = plan.layers.front().rows - from;
     auto first_factors = projections.rightCols(products);
-    first_factors.noalias() = rows * plan.layers.front().bottomRows(products).transpose();
-    for (std::size_t layer = 1; layer < plan.layers.size(); ++layer) {
-      const RowMatrix<Scalar>& Omega = plan.layers[layer];
-      factor_.resize(rows.rows(), Omega.rows());
-      factor_.noalias() = rows * Omega.transpose();
-      projections.middleCols(plan.affine() - first_column, Omega.rows()).array() *= factor_.array();
+    first_factors.noalias() = rows * plan.factors(0, head_dim_).bottomRows(products).transpose();
+    for (std::size_t layer = 1; layer < plan.used; ++layer) {
+      const auto Omega = plan.factors(layer, head_dim_);
+      const auto size = static_cast<std::size_t>(rows.rows() * Omega.rows());
+      if (factor_.size() < size) factor_.resize(size);
+      Eigen::Map<RowMatrix<Scalar>> factor(factor_.data(), rows.rows(), Omega.rows());
+      factor.noalias() = rows * Omega.transpose();
+      projections.middleCols(plan.affine() - first_column, Omega.rows()).array() *= factor.array();
     }
   }
 
@@ -62,7 +65,7 @@ class MaclaurinDirections final : public DirectionSource<Scalar> {
     const Layout& plan = layout(panel);
     if (plan.constants == 1) key_sums.row(0) = plan.constant * affine_sums.row(0);
     key_sums.bottomRows(plan.linear).noalias() =
-        plan.layers.front().topRows(plan.linear) * affine_sums.bottomRows(head_dim_);
+        plan.factors(0, head_dim_).topRows(plan.linear) * affine_sums.bottomRows(head_dim_);
   }
 
   void split_columns(const DirectionPanel& panel, const Matrix& sums,
@@ -87,10 +90,20 @@ class MaclaurinDirections final : public DirectionSource<Scalar> {
     Index linear = 0;          // columns of degree one
     Scalar constant = 0;
     std::vector<Index> order;  // features in the order of their columns, those of degree zero last
-    std::vector<RowMatrix<Scalar>>
-        layers;  // layer j: factor j+1 of all columns that have one; the weight is in layer 0
+    // Layer j: factor j+1 of all columns that have one; the weight is in layer 0. Its memory, and that of
+    // layers a draw does not need, stays for the next draw.
+    struct Layer {
+      AlignedBuffer<Scalar> factors;
+      Index rows = 0;
+    };
+    std::vector<Layer> layers;
+    std::size_t used = 0;  // layers of this draw
+
     Index affine() const { return constants + linear; }
-    Index columns() const { return constants + layers.front().rows(); }
+    Index columns() const { return constants + layers.front().rows; }
+    Eigen::Map<const RowMatrix<Scalar>> factors(std::size_t layer, Index head_dim) const {
+      return {layers[layer].factors.data(), layers[layer].rows, head_dim};
+    }
   };
 
   const Layout& layout(const DirectionPanel& panel) const {
@@ -109,7 +122,8 @@ class MaclaurinDirections final : public DirectionSource<Scalar> {
     choose_degrees(panel, degree_stream);
     // Degree one ahead of the falling degrees: compare with one counted as the highest of all.
     const auto rank = [&](Index s) { return degree_of(s) == 1 ? kMaxDegree : degree_of(s); };
-    std::stable_sort(order_.begin(), order_.end(), [&](Index a, Index b) { return rank(a) > rank(b); });
+    std::sort(order_.begin(), order_.end(),
+              [&](Index a, Index b) { return rank(a) != rank(b) ? rank(a) > rank(b) : a < b; });
 
     plan.order = order_;
     plan.zeros = panel.count - with_degree_at_least(1);
@@ -128,12 +142,17 @@ class MaclaurinDirections final : public DirectionSource<Scalar> {
   void draw_layers(const DirectionPanel& panel, const RandomStream& stream, Index random_linear,
                    Layout& plan) {
     const int highest = std::max(1, *std::max_element(degrees_.begin(), degrees_.end()));
-    plan.layers.resize(static_cast<std::size_t>(highest));
+    plan.used = static_cast<std::size_t>(highest);
+    if (plan.layers.size() < plan.used) plan.layers.resize(plan.used);
     for (int layer = 0; layer < highest; ++layer) {
-      RowMatrix<Scalar>& Omega = plan.layers[static_cast<std::size_t>(layer)];
+      auto& kept = plan.layers[static_cast<std::size_t>(layer)];
       const Index exact = layer == 0 ? plan.known_linear : 0;
       const Index skip = layer == 0 ? 0 : random_linear;
-      Omega.setZero(exact + with_degree_at_least(layer + 1), head_dim_);
+      kept.rows = exact + with_degree_at_least(layer + 1);
+      const auto size = static_cast<std::size_t>(kept.rows * head_dim_);
+      if (kept.factors.size() < size) kept.factors.resize(size);
+      Eigen::Map<RowMatrix<Scalar>> Omega(kept.factors.data(), kept.rows, head_dim_);
+      Omega.topRows(exact).setZero();
       for (Index i = 0; i < exact; ++i)
         Omega(i, i) =
             static_cast<Scalar>(std::sqrt(static_cast<double>(panel.count) * kernel_.coefficient(1)));
@@ -207,7 +226,7 @@ class MaclaurinDirections final : public DirectionSource<Scalar> {
   std::vector<int> degrees_;
   std::vector<Index> order_;
   std::vector<std::uint32_t> words_;
-  RowMatrix<Scalar> factor_;
+  AlignedBuffer<Scalar> factor_;
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "estimators/random_stream.hpp"
 
 #include "estimators/error.hpp"
+#include "estimators/vector_math.hpp"
 #include "tests/statistical_assertions.hpp"
 
 #include <algorithm>
@@ -79,6 +80,25 @@ TEST(RandomStream, NormalsOfASubRangeAreThoseOfTheWholeBitForBit) {
       EXPECT_TRUE(std::equal(part.begin(), part.end(), whole.begin() + static_cast<std::ptrdiff_t>(first)))
           << count << " normals from number " << first;
     }
+}
+
+// Normals come from blocks made many at a time, uniforms from Random123's own, one at a time.
+TEST(RandomStream, NormalsAreThoseOfTheUniformsBitForBit) {
+  const RandomStream stream({0x123456789abcdefULL, 5, 9}, Purpose::directions);
+  std::vector<double> normals(1502), uniforms(1502), radius, turn;
+  stream.normals(38, normals);
+  stream.uniforms(38, uniforms);
+  for (std::size_t i = 0; i < uniforms.size(); i += 2) {
+    radius.push_back(uniforms[i]);
+    turn.push_back(uniforms[i + 1]);
+  }
+  std::vector<double> sine(turn.size()), cosine(turn.size());
+  vector_log(radius);
+  vector_sincos_of_turns(turn, sine, cosine);
+  for (std::size_t i = 0; i < radius.size(); ++i) {
+    EXPECT_EQ(normals[2 * i], std::sqrt(-2.0 * radius[i]) * cosine[i]);
+    EXPECT_EQ(normals[2 * i + 1], std::sqrt(-2.0 * radius[i]) * sine[i]);
+  }
 }
 
 TEST(RandomStream, UniformsAndWordsOfASubRangeAreThoseOfTheWhole) {

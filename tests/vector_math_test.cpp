@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <span>
 #include <vector>
 
 #include <boost/math/constants/constants.hpp>
@@ -119,26 +120,84 @@ TEST(VectorMath, LogarithmIsWithinAnUlp) {
   for (std::size_t i = 0; i < x.size(); ++i) EXPECT_LE(ulps(y[i], log(Exact(x[i]))), 1.0) << "ln " << x[i];
 }
 
+// Between where the result is the smallest normal number and the largest number there is.
+template <typename Scalar>
+void expect_exp_within_four_ulps(double smallest, double largest) {
+  std::vector<Scalar> x{0, Scalar(-0.0), Scalar(smallest), Scalar(largest), Scalar(1e-30), 1, -1};
+  std::vector<double> u(2001);
+  RandomStream({16, 0, 0}, Purpose::data).uniforms(0, u);
+  for (std::size_t i = 0; i < u.size(); ++i)
+    x.push_back(static_cast<Scalar>(i % 2 == 0 ? smallest + (largest - smallest) * u[i] : 4.0 * u[i] - 2.0));
+  // Halfway between multiples of ln 2, where the argument is reduced the furthest.
+  for (double k = std::ceil(smallest / 0.6931471805599453) + 1; k + 1 < largest / 0.6931471805599453; k += 7)
+    x.push_back(static_cast<Scalar>((k + 0.5) * 0.6931471805599453));
+  std::vector<Scalar> y = x;
+  vector_exp(std::span<Scalar>(y));
+  for (std::size_t i = 0; i < x.size(); ++i) EXPECT_LE(ulps(y[i], exp(Exact(x[i]))), 4.0) << "exp " << x[i];
+}
+
+TEST(VectorMath, ExponentialIsWithinFourUlps) {
+  expect_exp_within_four_ulps<double>(-708.39, 709.78);
+  expect_exp_within_four_ulps<float>(-87.33, 88.72);
+}
+
+template <typename Scalar>
+void expect_exp_at_its_ends() {
+  constexpr Scalar kInfinity = std::numeric_limits<Scalar>::infinity();
+  std::vector<Scalar> x{
+      -kInfinity, kInfinity, Scalar(-1e5), Scalar(1e5), std::numeric_limits<Scalar>::quiet_NaN(), Scalar(0)};
+  vector_exp(std::span<Scalar>(x));
+  EXPECT_EQ(x[0], Scalar(0));
+  EXPECT_EQ(x[1], kInfinity);
+  EXPECT_EQ(x[2], Scalar(0));
+  EXPECT_EQ(x[3], kInfinity);
+  EXPECT_TRUE(std::isnan(x[4]));
+  EXPECT_EQ(x[5], Scalar(1));
+}
+
+TEST(VectorMath, ExponentialEndsInZeroAndInfinity) {
+  expect_exp_at_its_ends<double>();
+  expect_exp_at_its_ends<float>();
+}
+
+// Where results are no normal numbers, their unit is that of the smallest one.
+TEST(VectorMath, ExponentialGoesToZeroGradually) {
+  std::vector<double> x{-709.0, -720.0, -740.0, -745.0, -746.0};
+  std::vector<float> xf{-88.0F, -95.0F, -103.0F, -105.0F};
+  std::vector<double> y = x;
+  std::vector<float> yf = xf;
+  vector_exp(std::span<double>(y));
+  vector_exp(std::span<float>(yf));
+  for (std::size_t i = 0; i < x.size(); ++i) EXPECT_LE(ulps(y[i], exp(Exact(x[i]))), 4.0) << "exp " << x[i];
+  for (std::size_t i = 0; i < xf.size(); ++i)
+    EXPECT_LE(ulps(yf[i], exp(Exact(xf[i]))), 4.0) << "exp " << xf[i];
+}
+
 TEST(VectorMath, ATailOfAnyLengthEqualsTheBodyElementByElement) {
   std::vector<double> x(67);
   RandomStream({14, 0, 0}, Purpose::data).uniforms(0, x);
   const std::vector<float> xf(x.begin(), x.end());
   const std::size_t n = x.size();
-  std::vector<double> sine(n), cosine(n), turn_sine(n), turn_cosine(n), logs = x;
-  std::vector<float> sine_f(n), cosine_f(n);
+  std::vector<double> sine(n), cosine(n), turn_sine(n), turn_cosine(n), logs = x, exps = x;
+  std::vector<float> sine_f(n), cosine_f(n), exps_f = xf;
   vector_sincos(x, sine, cosine);
   vector_sincos_of_turns(x, turn_sine, turn_cosine);
   vector_sincos(xf, sine_f, cosine_f);
   vector_log(logs);
+  vector_exp(std::span<double>(exps));
+  vector_exp(std::span<float>(exps_f));
   for (std::size_t length = 0; length <= 33; ++length)
     for (const std::size_t first : {0U, 1U, 5U}) {
       std::vector<double> s(length), c(length), ts(length), tc(length);
       std::vector<double> l(&x[first], &x[first] + length);
-      std::vector<float> sf(length), cf(length);
+      std::vector<double> e(&x[first], &x[first] + length);
+      std::vector<float> sf(length), cf(length), ef(&xf[first], &xf[first] + length);
       vector_sincos(std::span<const double>(x).subspan(first, length), s, c);
       vector_sincos_of_turns(std::span<const double>(x).subspan(first, length), ts, tc);
       vector_sincos(std::span<const float>(xf).subspan(first, length), sf, cf);
       vector_log(l);
+      vector_exp(std::span<double>(e));
+      vector_exp(std::span<float>(ef));
       for (std::size_t i = 0; i < length; ++i) {
         EXPECT_EQ(s[i], sine[first + i]);
         EXPECT_EQ(c[i], cosine[first + i]);
@@ -147,6 +206,8 @@ TEST(VectorMath, ATailOfAnyLengthEqualsTheBodyElementByElement) {
         EXPECT_EQ(sf[i], sine_f[first + i]);
         EXPECT_EQ(cf[i], cosine_f[first + i]);
         EXPECT_EQ(l[i], logs[first + i]);
+        EXPECT_EQ(e[i], exps[first + i]);
+        EXPECT_EQ(ef[i], exps_f[first + i]);
       }
     }
 }
@@ -167,6 +228,12 @@ TEST(VectorMathControl, RejectsASineTwoUlpsOff) {
   const double wrong = std::nextafter(std::nextafter(right, 1.0), 1.0);
   EXPECT_LE(ulps(right, sin(Exact(0.7))), 1.0);
   EXPECT_GT(ulps(wrong, sin(Exact(0.7))), 1.0);
+}
+
+TEST(VectorMathControl, RejectsAnExponentialFiveUlpsOff) {
+  double wrong = std::exp(0.7);
+  for (int i = 0; i < 5; ++i) wrong = std::nextafter(wrong, 10.0);
+  EXPECT_GT(ulps(wrong, exp(Exact(0.7))), 4.0);
 }
 
 }  // namespace
