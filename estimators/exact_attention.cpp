@@ -46,8 +46,8 @@ void weigh(std::span<double> logits, Index query, Running& sums) {
 }
 
 // Queries first … first+count−1 against keys key … key+width−1, of which each query sees a prefix.
-void attend(const AttentionProblem& problem, const Matrix& queries, Segment rows, Segment keys,
-            Running& sums, Matrix& logits) {
+void attend(const AttentionProblem& problem, const Matrix& queries, Segment rows, Segment keys, Running& sums,
+            Matrix& logits) {
   logits.resize(rows.size(), keys.size());
   logits.noalias() =
       queries.middleRows(rows.begin, rows.size()) * problem.K.middleRows(keys.begin, keys.size()).transpose();
