@@ -70,7 +70,7 @@ std::string number_with_error(const ResultRow& row) {
 std::vector<const ResultRow*> selected(const RowSelection& selection, const std::vector<ResultRow>& rows) {
   std::vector<const ResultRow*> found;
   for (const ResultRow& row : rows)
-    if (std::isfinite(row.value) && selection.holds(row)) found.push_back(&row);
+    if (std::isfinite(row.value) && row.status != "heavy-tail" && selection.holds(row)) found.push_back(&row);
   return found;
 }
 
@@ -155,10 +155,11 @@ Finding judge_between(const Criterion& criterion, const std::vector<ResultRow>& 
 Finding judge_ratio(const Criterion& criterion, const std::vector<ResultRow>& rows) {
   std::vector<Point> points;
   for (const auto& [left, right] : pairs_of(criterion, rows)) {
+    if (right->value == 0.0)
+      return {Judgement::undecided, fmt::format("0 to divide by at {}", place_of(*right))};
     const double ratio = left->value / right->value;
-    const double error =
-        std::abs(ratio) * std::hypot(error_of(*left) / left->value, error_of(*right) / right->value);
-    points.push_back({ratio, error, left});
+    points.push_back(
+        {ratio, std::hypot(error_of(*left), ratio * error_of(*right)) / std::abs(right->value), left});
   }
   return judge_within(points, criterion.low, criterion.high, "ratios");
 }
@@ -248,7 +249,8 @@ Finding judge_agree(const Criterion& criterion, const std::vector<ResultRow>& ro
   double largest = 0.0;
   const ResultRow* farthest = nullptr;
   for (const auto& [left, right] : pairs_of(criterion, rows)) {
-    if (error_of(*left) == 0.0 && error_of(*right) == 0.0) continue;
+    const bool exact = error_of(*left) == 0.0 && error_of(*right) == 0.0;
+    if (exact && std::abs(left->value - right->value) <= kRounding * std::abs(right->value)) continue;
     const double error = std::hypot(error_of(*left), error_of(*right), kRounding * right->value);
     relative.push_back(error / std::abs(right->value));
     const double sigmas = std::abs(left->value - right->value) / error;

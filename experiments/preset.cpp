@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <initializer_list>
 #include <tuple>
 
@@ -32,6 +33,10 @@ class PresetReader {
     for (const Json& one : list(json, "runs")) preset.runs.push_back(run(one));
     for (const Json& one : list(json, "criteria")) preset.criteria.push_back(criterion(one));
     require(!preset.runs.empty(), "{}: no run; a figure needs at least one", name_);
+    for (std::size_t i = 0; i < preset.runs.size(); ++i)
+      for (std::size_t j = 0; j < i; ++j)
+        require(preset.runs[i].name != preset.runs[j].name, "{}: two runs are called {}; give each its name",
+                name_, preset.runs[i].name);
     for (const Criterion& one : preset.criteria) {
       const bool known_run = std::any_of(preset.runs.begin(), preset.runs.end(),
                                          [&](const PresetRun& r) { return r.name == one.run; });
@@ -62,10 +67,14 @@ class PresetReader {
 
   // A value of an option; several in a list.
   std::vector<std::string> words_of(const std::string& option, const Json& value) const {
+    require(option != "help" && option != "config" && option != "out",
+            "{}: option {} has no place in a preset", name_, option);
     if (value.is_array()) {
       std::vector<std::string> words;
-      for (const Json& one : value)
+      for (const Json& one : value) {
+        require(!one.is_array(), "{}: option {} is a list of lists", name_, option);
         for (const std::string& word : words_of(option, one)) words.push_back(word);
+      }
       return words;
     }
     if (value.is_boolean())
@@ -88,9 +97,18 @@ class PresetReader {
   PresetRun run(const Json& json) const {
     known(json, "run", {"name", "experiment", "options", "quick"});
     PresetRun run{text(json, "name"), {text(json, "experiment")}, {}};
+    const bool plain =
+        !run.name.empty() && std::all_of(run.name.begin(), run.name.end(), [](unsigned char c) {
+          return std::isalnum(c) != 0 || c == '-' || c == '_';
+        });
+    require(plain, "{}: run \"{}\": a name is of letters, digits, - and _, as a directory is called by it",
+            name_, run.name);
     require(json.contains("options") && json["options"].is_object(), "{}: run {}: options is missing", name_,
             run.name);
-    Json quick = json["options"];
+    require(!json.contains("quick") || json["quick"].is_object(), "{}: run {}: quick is no object of options",
+            name_, run.name);
+    Json quick = Json::object();
+    for (const auto& [option, value] : json["options"].items()) quick[option] = value;
     if (json.contains("quick"))
       for (const auto& [option, value] : json["quick"].items()) quick[option] = value;
     run.quick_words = run.words;
@@ -103,7 +121,10 @@ class PresetReader {
     if (json.is_number()) return {json.get<double>(), json.get<double>()};
     require(json.is_array() && json.size() == 2 && json[0].is_number() && json[1].is_number(),
             "{}: {} is no number and no pair of numbers", name_, what);
-    return {json[0].get<double>(), json[1].get<double>()};
+    const std::pair<double, double> ends{json[0].get<double>(), json[1].get<double>()};
+    require(ends.first <= ends.second, "{}: {} goes from {} to {}; write the smaller number first", name_,
+            what, ends.first, ends.second);
+    return ends;
   }
 
   RowSelection selection(const Json& json) const {
@@ -167,7 +188,7 @@ Preset parse_preset(const std::string& name, std::string_view json, const std::s
   Json parsed;
   try {
     parsed = Json::parse(json);
-  } catch (const Json::parse_error& error) {
+  } catch (const Json::exception& error) {
     throw BadInput(fmt::format("{}: not JSON ({})", name, error.what()));
   }
   return PresetReader(name, heads).preset(parsed);

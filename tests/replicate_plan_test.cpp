@@ -270,12 +270,16 @@ TEST_F(PlannedRun, OfAPairIsAboutTheVariance) {
   const Finished far = attngap(with(words, {"far", "--max-replicates", "50"}));
   ASSERT_EQ(far.exit_code, 0) << far.err;
   EXPECT_THAT(far.out, HasSubstr("was not reached"));
+  int far_off = 0;
   for (const ResultRow& row : rows("far"))
     if (row.metric == kPlannedVariance) {
       EXPECT_EQ(row.replicates, 50);
+      if (row.status == "heavy-tail") continue;  // so few of positive features may look like that
       EXPECT_EQ(row.status, kNotReached);
       EXPECT_GT(row.std_error, 0.1 * row.value);
+      ++far_off;
     }
+  EXPECT_GE(far_off, 1);
 }
 
 TEST_F(PlannedRun, AResumedRunKeepsTheDecision) {
