@@ -158,8 +158,8 @@ Finding judge_ratio(const Criterion& criterion, const std::vector<ResultRow>& ro
     if (right->value == 0.0)
       return {Judgement::undecided, fmt::format("0 to divide by at {}", place_of(*right))};
     const double ratio = left->value / right->value;
-    points.push_back(
-        {ratio, std::hypot(error_of(*left), ratio * error_of(*right)) / std::abs(right->value), left});
+    const double error = std::hypot(error_of(*left), ratio * error_of(*right)) / std::abs(right->value);
+    points.push_back({ratio, error, left});
   }
   return judge_within(points, criterion.low, criterion.high, "ratios");
 }
