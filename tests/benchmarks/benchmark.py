@@ -24,7 +24,7 @@ OURS, THEIRS = 256, 6  # replicates a run
 def arguments():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--build", default="build/release")
-    p.add_argument("--peer", default=os.environ.get("ATTNGAP_PEER", "../shared/peers/gap_peer.py"))
+    p.add_argument("--peer", default=os.environ.get("ATTNGAP_PEER", ""))
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--json", help="where the numbers go (default: benchmark.json in the build directory)")
     return p.parse_args()
@@ -199,7 +199,7 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         bench = Bench(args, Path(work))
         if not bench.peer:
-            print(f"{args.peer} is not there: the rows beside numpy are left out (--peer names the script)")
+            print("no peer: the rows beside numpy are left out (--peer, or ATTNGAP_PEER, names the script)")
         for turn in range(args.rounds):
             print(f"round {turn + 1} of {args.rounds}", file=sys.stderr, flush=True)
             limits(bench, table)
