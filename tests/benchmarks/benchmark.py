@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How fast attngap is, as ratios measured in one run: beside the machine's limits, beside numpy, beside itself.
 
-  benchmark.py --build build/release [--peer gap_peer.py] [--rounds N] [--json FILE]
+  benchmark.py --build build/release [--peer gap_peer.py] [--rounds N] [--replicates R] [--json FILE]
 
 Every round measures everything once, what is compared next to each other, on one core; a ratio is formed within a
 round, and the table shows its minimum, median and maximum over the rounds beside its target. Whole runs are processor
@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 ONE_CORE = ["taskset", "-c", "0"] if shutil.which("taskset") else []
 QUIET = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 FEATURES = "16,32,64,128,256,512,1024"
-OURS, THEIRS = 512, 6  # replicates a run
+THEIRS = 6  # replicates of a script
 
 
 def arguments():
@@ -26,6 +26,8 @@ def arguments():
     p.add_argument("--build", default="build/release")
     p.add_argument("--peer", default=os.environ.get("ATTNGAP_PEER", ""))
     p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--replicates", type=int, default=256,
+                   help="of our whole runs: what a run does once weighs less in a longer one")
     p.add_argument("--json", help="where the numbers go (default: benchmark.json in the build directory)")
     return p.parse_args()
 
@@ -58,15 +60,16 @@ class Bench:
         self.kernels = f"{args.build}/tests/attngap_benchmarks"
         self.peer = args.peer if Path(args.peer).is_file() else None
         self.work = work
+        self.replicates = args.replicates
         self.head = str(work / "head.npz")
         rng = np.random.default_rng(7)
         q, k, v = (rng.standard_normal((1500, 64)) for _ in range(3))
         np.savez(self.head, q=0.7 * q, k=0.7 * k, v=v)
 
-    def run_command(self, estimator, precision="double", replicates=OURS, threads=1, out="out"):
+    def run_command(self, estimator, precision="double", threads=1, out="out"):
         shutil.rmtree(self.work / out, ignore_errors=True)
         return [self.attngap, "run", "gap-vs-features", "--data", self.head, "--estimators", estimator, "--features",
-                FEATURES, "--replicates", str(replicates), "--queries", "all", "--threads", str(threads), "--quiet",
+                FEATURES, "--replicates", str(self.replicates), "--queries", "all", "--threads", str(threads), "--quiet",
                 "--formats", "none", "--no-predictions", "--precision", precision, "--out", str(self.work / out)]
 
     def run_seconds(self, command):
@@ -132,7 +135,7 @@ def runs(bench, table, drawing):
         ours = {}
         for precision in ("double", "float"):
             cpu = bench.run_seconds(bench.run_command(estimator, precision))
-            ours[precision] = cpu / OURS
+            ours[precision] = cpu / bench.replicates
             if bench.peer:
                 numpy = bench.peer_seconds(estimator, "numpy", precision)
                 table.add(f"{estimator}, {precision}: times faster than numpy", numpy / ours[precision], (">=", target))
@@ -208,10 +211,10 @@ def main():
             collapses(bench, table)
             threads(bench, table)
             start(bench, table)
-    print(f"{processor()}; {args.rounds} rounds, {time.time() - began:.0f} s\n")
+    print(f"{processor()}; {args.rounds} rounds, runs of {args.replicates} replicates, {time.time() - began:.0f} s\n")
     table.print()
     with open(args.json or f"{args.build}/benchmark.json", "w") as out:
-        json.dump({"processor": processor(), "rounds": args.rounds, "ratios": table.rows}, out, indent=1)
+        json.dump({"processor": processor(), "rounds": args.rounds, "replicates": args.replicates, "ratios": table.rows}, out, indent=1)
 
 
 if __name__ == "__main__":
