@@ -17,9 +17,14 @@ namespace {
 using Array = Eigen::ArrayXd;
 
 constexpr double kPi = 3.14159265358979323846;
-// What the bound on the rest may be, in units of the second moment: sought, and at the highest order needed.
+// What the bound on the rest may be, in units of the second moment: sought, and needed when orders end.
 constexpr double kSought = 1e-10, kNeeded = 1e-8;
-constexpr std::array<Index, 10> kOrders{12, 16, 24, 32, 48, 64, 96, 128, 192, 256};
+constexpr std::array<Index, 14> kOrders{12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024};
+
+// A key costs about N³/2 multiply-adds: orders above 256 are for rows that have them in seconds.
+bool affordable(Index order, Index keys) {
+  return order <= 256 || static_cast<double>(keys) * std::pow(static_cast<double>(order), 3) <= 0x1p34;
+}
 
 // b_1 … b_count of x p_{k−1} = b_k p_k + b_{k−1} p_{k−2}, the polynomials p_k orthonormal under the
 // probability density ∝ (1 − x²)^(λ−½), λ > −½.
@@ -175,13 +180,15 @@ void HarmonicRows::start(const Vector& q, const Matrix& keys, const Vector& weig
   // With kinks and λ_n of a power of n the rest falls like the power −(2 + d/2) of N: orders that would miss
   // are passed over.
   const auto d = static_cast<Index>(d_);
+  const auto unaffordable = [&](Index order) { return !affordable(order, keys.rows()); };
+  const Index highest = *std::prev(std::find_if(kOrders.begin(), kOrders.end(), unaffordable));
   double hoped = 0.0;
   for (const Index order : kOrders) {
-    if (static_cast<double>(order) < hoped && order != kOrders.back()) continue;
+    if (static_cast<double>(order) < hoped && order < highest) continue;
     const double rest =
         fill(harmonics_.try_emplace(order, d, order).first->second, weights.array() * lengths_);
-    certain_ = rest <= (order == kOrders.back() ? kNeeded : kSought);
-    if (certain_) return;
+    certain_ = rest <= (order == highest ? kNeeded : kSought);
+    if (certain_ || order == highest) return;
     hoped = 0.9 * static_cast<double>(order) * std::pow(rest / kSought, 1.0 / (2.0 + 0.5 * d_));
   }
 }

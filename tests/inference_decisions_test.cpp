@@ -2,9 +2,11 @@
 #include "estimators/error.hpp"
 #include "tests/stream_words.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -115,6 +117,61 @@ TEST(ConfidenceSequence, MissesUnderSixtyLooksNoMoreOftenThanItSays) {
   EXPECT_LE(sequence / double(kTrials), 0.05);
   EXPECT_GE(sequence, 1);                       // it is not merely wide
   EXPECT_GE(interval / double(kTrials), 0.25);  // can fail: a fixed-time interval, looked at sixty times
+}
+
+// Half the width of an interval of mean zero and variance one after `count` draws, an even number.
+template <typename Interval>
+double half_width(std::int64_t count, Interval interval) {
+  const double deviation = std::sqrt((static_cast<double>(count) - 1.0) / static_cast<double>(count));
+  Moments pair, moments;
+  pair.add(deviation);
+  pair.add(-deviation);
+  for (std::int64_t pairs = count / 2; pairs > 0; pairs /= 2) {
+    if (pairs % 2 == 1) moments.merge(pair);
+    pair.merge(Moments(pair));
+  }
+  const Estimated e = interval(moments);
+  return 0.5 * (e.high - e.low);
+}
+
+// The sum of many draws is a Brownian path, and between two looks a bridge: over the straight line between
+// bounds b, b' above it, it goes with the probability exp(−2 (b − x)(b' − x')/Δt). So the sequence is watched
+// after every draw, from the first to the 3·10⁵th, of which the 1/ρ² are 10⁴-fold. What is missed after
+// that, by a path with a drift drawn from the mixture, is 3 % of α.
+TEST(ConfidenceSequence, WatchedAfterEveryDrawCoversTheTruthNinetyFivePercentOfTheTime) {
+  constexpr int kTrials = 6000;
+  const auto sequence = [](const Moments& m) { return confidence_sequence(m, 0.05, 256); };
+  const auto fixed = [](const Moments& m) {
+    return Estimated{m.mean(), m.standard_error_of_mean(), -1.96 * m.standard_error_of_mean(),
+                     1.96 * m.standard_error_of_mean()};
+  };
+  std::vector<double> times{0.0}, bounds{half_width(2, sequence) * 2.0}, ordinary{0.0};
+  for (std::int64_t t = 2; t < 320'000; t = std::max(t + 2, 2 * (t * 52 / 100))) {
+    times.push_back(static_cast<double>(t));
+    bounds.push_back(half_width(t, sequence) * times.back());
+    ordinary.push_back(half_width(t, fixed) * times.back());
+  }
+  testing_tools::StreamWords random(57);
+  std::normal_distribution<double> normal(0.0, 1.0);
+  double covered = 0.0, within = 0.0;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    double inside = 1.0, x = 0.0;
+    bool seen_inside = true;
+    for (std::size_t look = 1; look < times.size(); ++look) {
+      const double step = times[look] - times[look - 1], before = x;
+      x += std::sqrt(step) * normal(random);
+      for (const double side : {1.0, -1.0}) {
+        const double first = bounds[look - 1] - side * before, last = bounds[look] - side * x;
+        inside *= last <= 0.0 ? 0.0 : -std::expm1(-2.0 * std::max(first, 0.0) * last / step);
+      }
+      seen_inside = seen_inside && std::abs(x) <= ordinary[look];
+    }
+    covered += inside / kTrials;
+    within += seen_inside ? 1.0 / kTrials : 0.0;
+  }
+  EXPECT_GT(covered, 0.93);  // seven standard errors
+  EXPECT_LT(covered, 0.97);
+  EXPECT_LT(within, 0.5);  // can fail: a fixed-time interval, looked at as often
 }
 
 TEST(ConfidenceSequence, IsTheFormulaAndNarrowestNearWhereItIsTuned) {

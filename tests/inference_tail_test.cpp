@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -15,14 +16,15 @@ namespace attngap {
 namespace {
 
 template <typename Law>
-double variance_coverage(Law law, double truth, int count, std::uint64_t seed, double shrink = 1.0) {
+double variance_coverage(Law law, double truth, int count, std::uint64_t seed, double shrink = 1.0,
+                         std::optional<double> kurtosis = {}) {
   testing_tools::StreamWords random(seed);
   constexpr int kTrials = 4000;
   int covered = 0;
   for (int trial = 0; trial < kTrials; ++trial) {
     Moments moments;
     for (int i = 0; i < count; ++i) moments.add(law(random));
-    const Estimated variance = variance_interval(moments);
+    const Estimated variance = kurtosis ? variance_interval(moments, *kurtosis) : variance_interval(moments);
     covered += variance.value + shrink * (variance.low - variance.value) <= truth &&
                truth <= variance.value + shrink * (variance.high - variance.value);
   }
@@ -40,6 +42,17 @@ TEST(VarianceInterval, CoversForLightAndHeavyKurtosis) {
   // Can fail: the half width of the χ² interval, right at kurtosis 3, is √(2/8) of what kurtosis 9 needs.
   EXPECT_LT(variance_coverage(std::exponential_distribution<double>(1), 1.0, 2000, 73, 0.5), 0.75);
   EXPECT_TRUE(std::isnan(variance_interval(Moments()).low));
+}
+
+TEST(VarianceInterval, CoversWithTheKurtosisOfTheLaw) {
+  const double normal = variance_coverage(std::normal_distribution<double>(1, 2), 4.0, 100, 74, 1.0, 3.0);
+  const double exponential =
+      variance_coverage(std::exponential_distribution<double>(1), 1.0, 500, 75, 1.0, 9.0);
+  for (const double coverage : {normal, exponential}) {
+    EXPECT_GE(coverage, 0.93);
+    EXPECT_LE(coverage, 0.97);
+  }
+  EXPECT_LT(variance_coverage(std::exponential_distribution<double>(1), 1.0, 500, 75, 1.0, 3.0), 0.75);
 }
 
 // Six numbers of mean 3, and the normal quantile 1.959963984540054.
