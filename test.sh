@@ -22,6 +22,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 # shellcheck source=cmake/packages.sh
 . cmake/packages.sh
 install_packages "${build_packages[@]}" "${test_packages[@]}"
+install_known_packages "${style_packages[@]}"
 install_charting_library
 
 cmake --preset release

@@ -26,6 +26,7 @@ fake apt-get <<'TEXT'
 echo "apt-get[$DEBIAN_FRONTEND] $*" >>"$LOG"
 case " $* " in *" update "*) exit "${UPDATE_CODE:-0}" ;; *) exit "${INSTALL_CODE:-0}" ;; esac
 TEXT
+fake apt-cache <<<'test "${*: -1}" = known'
 fake id <<<'echo "${USER_ID:-0}"'
 fake sudo <<<'echo "sudo" >>"$LOG"; exec "$@"'
 
@@ -33,8 +34,8 @@ fake sudo <<<'echo "sudo" >>"$LOG"; exec "$@"'
 run() {
   : >"$scratch/log"
   code=0
-  said=$(env PATH="$scratch/bin" LOG="$scratch/log" USER_ID="${user:-0}" UPDATE_CODE="${update:-0}" \
-    INSTALL_CODE="${install:-0}" bash -euo pipefail -c '. "$0/cmake/packages.sh"; install_packages "$@"; echo went on' \
+  said=$(env PATH="$scratch/bin" LOG="$scratch/log" STEP="${step:-install_packages}" USER_ID="${user:-0}" UPDATE_CODE="${update:-0}" \
+    INSTALL_CODE="${install:-0}" bash -euo pipefail -c '. "$0/cmake/packages.sh"; "$STEP" "$@"; echo went on' \
     "$root" "$@" 2>&1) || code=$?
   log=$(cat "$scratch/log")
 }
@@ -80,6 +81,15 @@ install=100 run absent
 expect "a failed installation stops the script" test "$code" -ne 0
 expect "a failed installation gives the command" says "apt-get install --no-install-recommends absent"
 expect "a failed installation does not go on" not says "went on"
+
+step=install_known_packages run here known unknown
+expect "packages that need not be: succeeds" test "$code" -eq 0
+expect "packages that need not be: installs what the system has" logs "--no-install-recommends known"
+expect "packages that need not be: passes over the rest" not logs "unknown"
+expect "packages that need not be: says so" says "no unknown"
+
+step=install_known_packages run unknown
+expect "none of them known: goes on without apt-get" test "$code" -eq 0 -a -z "$log"
 
 rm "$scratch/bin/sudo"
 user=1000 run here absent
