@@ -21,9 +21,9 @@ constexpr double kPi = 3.14159265358979323846;
 constexpr double kSought = 1e-10, kNeeded = 1e-8;
 constexpr std::array<Index, 14> kOrders{12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024};
 
-// A key costs about N³/2 multiply-adds: orders above 256 are for rows that have them in seconds.
+// A key costs about N³/2 multiply-adds: orders above 256 are for rows that have them in a second.
 bool affordable(Index order, Index keys) {
-  return order <= 256 || static_cast<double>(keys) * std::pow(static_cast<double>(order), 3) <= 0x1p34;
+  return order <= 256 || static_cast<double>(keys) * std::pow(static_cast<double>(order), 3) <= 0x1p31;
 }
 
 // b_1 … b_count of x p_{k−1} = b_k p_k + b_{k−1} p_{k−2}, the polynomials p_k orthonormal under the
@@ -83,7 +83,7 @@ WedgeHarmonics::WedgeHarmonics(Index d, Index order)
   double sines = 1.0;  // E sin^{2j} ϑ
   for (Index degree = 0; degree <= order; ++degree) {
     const double j = static_cast<double>(degree);
-    steps_.push_back(gegenbauer_steps(j + 0.5 * (d_ - 2.0), order + 1));
+    steps_.push_back(gegenbauer_steps(j + 0.5 * (d_ - 2.0), order + 2));
     // Two Rodrigues steps from λ to λ + 2, each dividing by that of p_j' = √(j(j+2λ)(2λ+2)/(2λ+1)) p_{j−1}.
     const double squares = j * (j + 2.0 * lambda) * (2.0 * lambda + 2.0) / (2.0 * lambda + 1.0) * (j - 1.0) *
                            (j + 1.0 + 2.0 * lambda) * (2.0 * lambda + 4.0) / (2.0 * lambda + 3.0);
@@ -93,17 +93,22 @@ WedgeHarmonics::WedgeHarmonics(Index d, Index order)
   }
 }
 
-// Σ values p_{n−j}(c), for the even n.
+// Σ values p_{n−j}(c), for the even n: with the steps b, x² p_k = b_{k+1} b_{k+2} p_{k+2} + (b_k² + b_{k+1}²)
+// p_k
+// + b_{k−1} b_k p_{k−2}.
 void WedgeHarmonics::sum_degrees(Index j, const Array& c, Array values, double factor, Index key,
                                  std::vector<Matrix>& parts) const {
-  const Array& b = steps_[static_cast<std::size_t>(j)];
+  const Array& steps = steps_[static_cast<std::size_t>(j)];
+  const auto b = [&](Index k) { return k < 1 ? 0.0 : steps(k - 1); };
   const Index lowest = lowest_degree(j);
   Matrix& part = parts[static_cast<std::size_t>(j)];
+  const Array squares = c.square();
   Array before = Array::Zero(values.size());
-  for (Index n = j; n <= order_; ++n) {
-    const Index k = n - j;
-    if (n % 2 == 0 && n >= lowest) part(key, (n - lowest) / 2) = factor * values.sum();
-    before = (c * values - (k == 0 ? 0.0 : b(k - 1)) * before) / b(k);
+  if (j % 2 == 1) values *= c / b(1);
+  for (Index k = j % 2; j + k <= order_; k += 2) {
+    if (j + k >= lowest) part(key, (j + k - lowest) / 2) = factor * values.sum();
+    const double own = b(k) * b(k) + b(k + 1) * b(k + 1), last = b(k - 1) * b(k), next = b(k + 1) * b(k + 2);
+    before = ((squares - own) * values - last * before) / next;
     before.swap(values);
   }
 }

@@ -21,8 +21,8 @@ namespace attngap {
 /// F_nj(k) the component of f along sin^j ϑ C_{n−j}^{(j+(d−2)/2)}(cos ϑ) P_j(cos φ), ϑ measured from q and φ
 /// from e. The term n = 0 is the product of the means. As f(u)f(−u) = 0, half of E f² is of even degree; what
 /// the degrees up to N leave of it bounds the rest of the sum, and N grows until the second
-/// moment of a full block is known to 1e-10 of that of one direction. It ends at 1024, with more than 16 keys
-/// before that and with more than 300 at 256, where 1e-8 may do: that is met only with d ≤ 5. More is needed
+/// moment of a full block is known to 1e-10 of that of one direction. It ends at 1024, with more than 2 keys
+/// before that and with more than 37 at 256, where 1e-8 may do: that is met only with d ≤ 5. More is needed
 /// only of a handful of dimensions with all keys nearly opposite to the query. With d = 2, v is u
 /// turned by a right angle: elementary integrals.
 ///
