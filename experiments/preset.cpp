@@ -22,11 +22,12 @@ class PresetReader {
   PresetReader(std::string name, std::string heads) : name_(std::move(name)), heads_(std::move(heads)) {}
 
   Preset preset(const Json& json) const {
-    known(json, "preset", {"title", "paper", "protocol", "ours", "expected", "runs", "criteria"});
+    known(json, "preset", {"title", "paper", "label", "protocol", "ours", "expected", "runs", "criteria"});
     Preset preset;
     preset.name = name_;
     preset.title = text(json, "title");
     preset.paper = text(json, "paper");
+    preset.label = json.contains("label") ? text(json, "label") : preset.paper;
     preset.protocol = text(json, "protocol");
     preset.ours = text(json, "ours");
     preset.expected = text(json, "expected");

@@ -18,7 +18,8 @@ struct PresetRun {
 
 /// A figure of a paper: how it was made there, how it is made here, and what it must show.
 ///
-/// A preset is a JSON object with the texts `title`, `paper`, `protocol`, `ours` and `expected`; `runs`, a
+/// A preset is a JSON object with the texts `title`, `paper`, `protocol`, `ours` and `expected`; perhaps
+/// `label`, what every picture says of its origin (else `paper`); `runs`, a
 /// list of objects with `name` (letters, digits, - and _), `experiment`, `options` (of `attngap run`: a text,
 /// a number, true, or a list of them) and, where a shorter run will do, `quick` (the options that then
 /// differ); and `criteria`, a list of objects with `claim`, `run`, and one of `below` (two selections),
@@ -29,6 +30,7 @@ struct Preset {
   std::string name;
   std::string title;
   std::string paper;
+  std::string label;     ///< of a picture: after which paper, and whether its protocol or ours
   std::string protocol;  ///< of the paper
   std::string ours;      ///< what differs, or was not said there
   std::string expected;  ///< the shape of the figure

@@ -26,7 +26,8 @@ int verb_plot(const std::vector<std::string>& arguments) {
   const auto directory = run_directory(options);
   const auto rows = RunStore::open_existing(directory).rows();
   require(!rows.empty(), "{}: no head is finished yet; resume the run first", directory.string());
-  const auto lines = draw_figures(rows, directory / "figures", options.formats());
+  const auto lines =
+      draw_figures(rows, directory / "figures", options.formats(), nullptr, read_origin(directory));
   if (!options.flag("quiet")) fmt::print("{}\n", fmt::join(lines, "\n"));
   return kDone;
 }

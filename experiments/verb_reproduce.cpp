@@ -5,6 +5,7 @@
 #include "experiments/verb.hpp"
 #include "experiments/verb_options.hpp"
 #include "experiments/verb_run.hpp"
+#include "plots/figure_origin.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -169,7 +170,7 @@ std::optional<Reproduced> reproduced(const Preset& preset, const VerbOptions& op
   const auto start = std::chrono::steady_clock::now();
   Reproduced done{preset, std::vector<Finding>(preset.criteria.size()), 0.0};
   for (const PresetRun& run : preset.runs) {
-    const auto rows = finished_rows(words_of(run, options, directory));
+    const auto rows = finished_rows(words_of(run, options, directory), {preset.title, preset.label});
     if (!rows) return std::nullopt;
     for (std::size_t i = 0; i < preset.criteria.size(); ++i)
       if (preset.criteria[i].run == run.name) done.findings[i] = judge(preset.criteria[i], *rows);

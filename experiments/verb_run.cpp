@@ -284,7 +284,8 @@ VerbOptions run_options() {
   return options;
 }
 
-std::optional<std::vector<ResultRow>> finished_rows(const std::vector<std::string>& words) {
+std::optional<std::vector<ResultRow>> finished_rows(const std::vector<std::string>& words,
+                                                    const FigureOrigin& origin) {
   VerbOptions options = run_options();
   require(options.parse(words), "a run is to be carried out, and --help is no run");
   check_options(options, false);
@@ -298,7 +299,8 @@ std::optional<std::vector<ResultRow>> finished_rows(const std::vector<std::strin
   if (measure(spec, store, control, options.flag("quiet")) == RunOutcome::interrupted) return std::nullopt;
   write_results(directory, spec, store);
   auto rows = store.rows();
-  draw_figures(rows, directory / "figures", options.formats(), &interrupted);
+  write_origin(origin, directory);
+  draw_figures(rows, directory / "figures", options.formats(), &interrupted, origin);
   if (interrupted) return std::nullopt;
   return rows;
 }
@@ -309,7 +311,8 @@ int report_run(const VerbOptions& options, const std::filesystem::path& director
   write_results(directory, spec, store);
   const auto rows = store.rows();
   const auto drawn = formats.empty() ? std::vector<std::string>{}
-                                     : draw_figures(rows, directory / "figures", formats, &interrupted);
+                                     : draw_figures(rows, directory / "figures", formats, &interrupted,
+                                                    read_origin(directory));
   if (interrupted) return say_interrupted();
   if (options.flag("json")) fmt::print("{}", rows_as_json(rows));
   if (options.flag("quiet") || options.flag("json")) return kDone;

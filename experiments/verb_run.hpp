@@ -8,6 +8,8 @@
 
 namespace attngap {
 
+struct FigureOrigin;
+
 /// The options of `run`.
 VerbOptions run_options();
 
@@ -24,8 +26,9 @@ int report_run(const VerbOptions& options, const std::filesystem::path& director
                const RunStore& store);
 
 /// What `run` with these words measures, as `run` stores it and draws its figures, without its summary; what
-/// the store has already is not measured again. Nothing when it was interrupted.
-std::optional<std::vector<ResultRow>> finished_rows(const std::vector<std::string>& words);
+/// the store has already is not measured again. Its figures say `origin`. Nothing when it was interrupted.
+std::optional<std::vector<ResultRow>> finished_rows(const std::vector<std::string>& words,
+                                                    const FigureOrigin& origin);
 
 /// Says so, and how to go on; returns the exit code.
 int say_interrupted();

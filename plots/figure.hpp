@@ -1,5 +1,7 @@
 #pragma once
 
+#include "plots/figure_origin.hpp"
+
 #include <cstddef>
 #include <filesystem>
 #include <optional>
@@ -73,6 +75,7 @@ struct Panel {
 
 /// What a reader sees: a title and panels that share one legend.
 struct Figure {
+  FigureOrigin origin;  ///< above the title
   std::string title;
   std::string subtitle;
   std::vector<Panel> panels;

@@ -59,12 +59,13 @@ std::vector<NamedFigure> all_figures(const std::vector<ResultRow>& rows) {
 std::vector<std::string> draw_figures(const std::vector<ResultRow>& rows,
                                       const std::filesystem::path& directory,
                                       const std::vector<std::string>& formats,
-                                      const std::atomic<bool>* interrupted) {
+                                      const std::atomic<bool>* interrupted, const FigureOrigin& origin) {
   const auto stopped = [&] { return interrupted != nullptr && interrupted->load(); };
   Drawn drawn;
   for (const auto& experiment : experiments_of(rows)) {
-    for (const auto& [name, figure] : figures_of(experiment, rows, drawn)) {
+    for (auto& [name, figure] : figures_of(experiment, rows, drawn)) {
       if (stopped()) return drawn.paths;
+      figure.origin = origin;
       try {
         const auto written = write_figure(figure, directory, name, formats);
         for (const auto& path : written.paths) drawn.paths.push_back(path.string());

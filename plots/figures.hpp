@@ -79,13 +79,14 @@ inline constexpr std::array kFigures{
 std::vector<NamedFigure> all_figures(const std::vector<ResultRow>& rows);
 
 /// Draws every figure the rows have data for into `directory`. Returns the paths written, then the messages
-/// for the user (how to get images without gnuplot; an experiment that has no figure).
+/// for the user (how to get images without gnuplot; an experiment that has no figure). Each says `origin`.
 ///
 /// Once `*interrupted` is true no further figure is begun. A Ctrl-C on a terminal reaches gnuplot too, so a
 /// figure that fails then fails for that reason, and its exception is dropped.
 std::vector<std::string> draw_figures(const std::vector<ResultRow>& rows,
                                       const std::filesystem::path& directory,
                                       const std::vector<std::string>& formats,
-                                      const std::atomic<bool>* interrupted = nullptr);
+                                      const std::atomic<bool>* interrupted = nullptr,
+                                      const FigureOrigin& origin = {});
 
 }  // namespace attngap

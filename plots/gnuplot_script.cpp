@@ -3,6 +3,7 @@
 #include "plots/axes.hpp"
 #include "plots/gnuplot_words.hpp"
 #include "plots/layout.hpp"
+#include "plots/page_script.hpp"
 #include "plots/palette.hpp"
 #include "plots/placement.hpp"
 
@@ -17,20 +18,11 @@
 namespace attngap {
 namespace {
 
-constexpr std::array kShapes{7, 4, 9, 12, 5, 8, 6, 13, 10, 2, 1};
-constexpr std::array kBaselineDashes{"(6,3)", "(2,3)", "(9,3,2,3)"};
 constexpr const char* kGrey = "#707070";
 
 // The formats differ only in how many of their units make a point (1/72 inch).
 constexpr double kSvgUnits = 96.0 / 72;   // CSS pixels
 constexpr double kPngUnits = 300.0 / 72;  // print resolution; the terminal takes fonts in units of 1/96 inch
-
-std::string style_line(std::size_t style, bool small) {
-  return fmt::format(
-      "set style line {} linecolor rgb '{}' linewidth {} dashtype {} pointtype {} pointsize {}\n", style + 1,
-      kColours[style % kColours.size()], small ? 1 : 1.3, kDashes[style % kDashes.size()],
-      kShapes[style % kShapes.size()], small ? 0.4 : 0.55);
-}
 
 std::string terminals(const Layout& layout, const std::string& name,
                       const std::vector<std::string>& formats) {
@@ -289,74 +281,6 @@ class PanelScript {
   std::string script_;
 };
 
-std::string page_titles(const Figure& figure, const Layout& layout) {
-  std::string script;
-  double y = layout.title_top - 5;
-  for (const auto& line : layout.title) {
-    say(script, page_label(layout, literal(line), layout.width / 2, y,
-                           fmt::format("center font typeface.sprintf(',%g', title_size*text_unit)")));
-    y -= 13;
-  }
-  say(script, page_label(layout, literal(figure.subtitle), layout.width / 2, layout.subtitle_top - 5,
-                         "center textcolor rgb grey"));
-  if (!figure.small_multiples || figure.panels.empty()) return script;
-  const Box& first = layout.frames.front();
-  const Box& last = layout.frames.back();
-  const double right = layout.frames[layout.columns - 1].left + layout.frames[layout.columns - 1].width;
-  say(script, page_label(layout, literal(figure.panels.front().x_title), (first.left + right) / 2,
-                         last.bottom - layout.x_title_drop, "center"));
-  const double height = first.bottom + first.height - last.bottom;
-  const auto room = static_cast<std::size_t>(height / text_width("x", 0.9 * layout.font));
-  say(script, page_label(layout, literal_lines(wrapped(figure.panels.front().y_title, room)),
-                         first.left - layout.y_title_shift, last.bottom + height / 2, "center rotate by 90"));
-  return script;
-}
-
-// The legend is a plot of its own over the whole page, in points.
-std::string legend(const Figure& figure, const Layout& layout) {
-  std::string script = page_titles(figure, layout);
-  std::vector<std::string> samples{"NaN notitle"};
-  for (const auto& entry : layout.legend) {
-    say(script, page_label(layout, literal(entry.label), entry.x + 28, entry.y, "left"));
-    const std::string at = fmt::format("using ({:.2f}+12*$1):({:.2f})", entry.x, entry.y);
-    // As an arrow: cairo cuts the left end of a plotted line aslant.
-    say(script,
-        fmt::format("set arrow from first {:.2f},{:.2f} to first {:.2f},{:.2f} nohead {}", entry.x, entry.y,
-                    entry.x + 24, entry.y,
-                    entry.baseline ? fmt::format("linecolor rgb grey linewidth 1 dashtype {}",
-                                                 kBaselineDashes[entry.style % kBaselineDashes.size()])
-                                   : fmt::format("linestyle {}", entry.style + 1)));
-    if (!entry.marked) continue;
-    // White under the mark, or the dash would be seen through an open one.
-    samples.push_back(fmt::format(
-        "$sample every ::1::1 {}:({}) with circles fillcolor rgb '#ffffff' fillstyle solid noborder "
-        "notitle",
-        at, figure.small_multiples ? 1.4 : 1.9));
-    samples.push_back(
-        fmt::format("$sample every ::1::1 {} with points linestyle {} notitle", at, entry.style + 1));
-  }
-  say(script,
-      "set lmargin at screen 0; set rmargin at screen 1; set bmargin at screen 0; set tmargin at screen 1");
-  say(script,
-      fmt::format("unset logscale; unset border; unset tics; set xrange [0:{}]; set yrange [0:{:.6g}]",
-                  layout.width, layout.height));
-  say(script, fmt::format("plot {}", fmt::join(samples, ", \\\n    ")));
-  say(script, "unset label; unset arrow; set border 3; set tics");
-  return script;
-}
-
-std::string style_lines(const Figure& figure, const Layout& layout) {
-  std::set<std::size_t> styles;
-  for (const auto& panel : figure.panels)
-    for (const auto& series : panel.series) styles.insert(series.style);
-  for (const auto& entry : layout.legend) {
-    if (!entry.baseline) styles.insert(entry.style);
-  }
-  std::string script;
-  for (const std::size_t style : styles) script += style_line(style, figure.small_multiples);
-  return script;
-}
-
 }  // namespace
 
 std::string csv_field(const std::string& text) {
@@ -388,6 +312,7 @@ std::string gnuplot_script(const Figure& figure, const std::string& name,
   script += terminals(layout, name, formats);
   say(script, fmt::format("text_unit = format eq 'svg' ? {:.6g} : 1", kSvgUnits));
   say(script, "set multiplot");
+  script += page_titles(figure, layout);
   script += legend(figure, layout);
   std::size_t row = 0;
   for (std::size_t i = 0; i < figure.panels.size(); ++i) {

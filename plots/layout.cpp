@@ -11,6 +11,8 @@ namespace attngap {
 namespace {
 
 constexpr double kLine = 11;        // from one line of text to the next
+constexpr double kTitleLine = 13;   // the same of a title
+constexpr double kUnderOrigin = 3;  // between the origin of a figure and its title
 constexpr double kTickLabels = 36;  // left of the axes
 constexpr double kSample = 30;      // of a legend entry
 constexpr double kRim = 8;          // of the page
@@ -137,6 +139,17 @@ void place_frames(Layout& layout, const Figure& figure, double top, double row_h
   }
 }
 
+// In as few lines as `wrapped`, of about equal length.
+std::vector<std::string> balanced(const std::string& text, std::size_t width) {
+  const std::size_t fewest = wrapped(text, width).size();
+  while (width > 1 && wrapped(text, width - 1).size() == fewest) --width;
+  return wrapped(text, width);
+}
+
+double lines_height(const std::vector<std::string>& lines, double each) {
+  return each * static_cast<double>(lines.size());
+}
+
 }  // namespace
 
 double text_width(const std::string& text, double font) {
@@ -151,7 +164,10 @@ Layout lay_out(const Figure& figure) {
   const auto characters = [&](double width) {
     return static_cast<std::size_t>(width / text_width("x", layout.font));
   };
-  layout.title = wrapped(figure.title, characters(layout.width - 2 * kRim) * 10 / 12);
+  const double page = layout.width - 2 * kRim;
+  layout.heading = balanced(figure.origin.heading, characters(page) * 10 / 12);
+  layout.source = balanced(figure.origin.source, characters(page));
+  layout.title = wrapped(figure.title, characters(page) * (layout.heading.empty() ? 10 : 12) / 12);
 
   std::size_t note_lines = 0;
   for (const auto& panel : figure.panels) {
@@ -160,7 +176,10 @@ Layout lay_out(const Figure& figure) {
     note_lines = std::max(note_lines, layout.notes.back().size());
   }
   const double head = 4 + kLine * static_cast<double>(note_lines) + (any_title(figure) ? kLine : 0);
-  const double titles = 13 * static_cast<double>(layout.title.size()) + (figure.subtitle.empty() ? 0 : kLine);
+  const double origin = lines_height(layout.heading, kTitleLine) + lines_height(layout.source, kLine) +
+                        (layout.heading.empty() ? 0 : kUnderOrigin);
+  const double titles =
+      origin + lines_height(layout.title, kTitleLine) + (figure.subtitle.empty() ? 0 : kLine);
   const double foot = figure.small_multiples ? 5 : 30;
   const double row_height = head + panel_height(layout, figure) + foot;
   layout.x_title_drop = 22;
@@ -169,8 +188,10 @@ Layout lay_out(const Figure& figure) {
   const double legend_height = place_legend(layout);
   const double under = figure.small_multiples ? 25 : 4;
   layout.height = kRim + titles + static_cast<double>(rows) * row_height + under + legend_height;
-  layout.title_top = layout.height - kRim;
-  layout.subtitle_top = layout.title_top - 13 * static_cast<double>(layout.title.size());
+  layout.heading_top = layout.height - kRim;
+  layout.source_top = layout.heading_top - lines_height(layout.heading, kTitleLine);
+  layout.title_top = layout.heading_top - origin;
+  layout.subtitle_top = layout.title_top - lines_height(layout.title, kTitleLine);
   place_frames(layout, figure, layout.height - kRim - titles - head, row_height);
   return layout;
 }

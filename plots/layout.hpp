@@ -30,7 +30,11 @@ struct Layout {
   double width = 518;
   double height = 0;
   double font = 8;
-  std::vector<std::string> title;  ///< cut into lines
+  std::vector<std::string> heading;  ///< of a figure of a paper; cut into lines, as all titles
+  std::vector<std::string> source;
+  std::vector<std::string> title;
+  double heading_top = 0;
+  double source_top = 0;
   double title_top = 0;
   double subtitle_top = 0;
   std::vector<Box> frames;  ///< the axes' rectangles, one per panel

@@ -18,4 +18,10 @@ inline constexpr std::array kDashes{"1", "'-'", "'.'", "'-.'", "'_'"};
 inline constexpr std::array kDashLengths{"", "8,4", "2,3", "8,3,2,3", "12,5"};
 static_assert(kDashes.size() == kDashLengths.size());
 
+/// The point of a series as gnuplot counts them.
+inline constexpr std::array kShapes{7, 4, 9, 12, 5, 8, 6, 13, 10, 2, 1};
+
+/// The dash of a baseline, all of which are grey.
+inline constexpr std::array kBaselineDashes{"(6,3)", "(2,3)", "(9,3,2,3)"};
+
 }  // namespace attngap

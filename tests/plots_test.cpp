@@ -7,11 +7,13 @@ namespace {
 
 using namespace testing;
 
+using ::testing::AllOf;
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::Ge;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 TEST(FigureCsv, ParsesBackToTheSameNumbers) {
@@ -31,6 +33,32 @@ TEST(FigureCsv, ParsesBackToTheSameNumbers) {
   EXPECT_TRUE(std::isnan(std::stod(rows[2][4])));
   EXPECT_EQ(rows[3][1], "zero");
   EXPECT_EQ(std::stod(rows[3][3]), 1.0 / 7);
+}
+
+TEST(FigureOrigin, StandsAboveTheTitleAndMakesRoomForItself) {
+  Figure figure = small_figure();
+  const Layout plain = lay_out(figure);
+  EXPECT_THAT(gnuplot_script(figure, "a", {"svg"}), Not(HasSubstr("set label 'of a paper")));
+  figure.origin = {"of a paper, Figure 2", "protocol ours"};
+  const Layout layout = lay_out(figure);
+  EXPECT_EQ(layout.frames[0].bottom, plain.frames[0].bottom) << "the page grows at its top";
+  EXPECT_GT(layout.height, plain.height + 2 * layout.font);
+  EXPECT_GT(layout.heading_top, layout.source_top);
+  EXPECT_GT(layout.source_top, layout.title_top);
+  EXPECT_GT(layout.title_top, layout.subtitle_top);
+  const std::string script = gnuplot_script(figure, "a", {"svg"});
+  EXPECT_THAT(script, AllOf(HasSubstr("set label 'of a paper, Figure 2' at"),
+                            HasSubstr("set label 'protocol ours' at"), HasSubstr("set label 'a title' at")));
+}
+
+TEST(FigureOrigin, IsWrappedIntoThePage) {
+  Figure figure = small_figure();
+  for (int word = 0; word < 60; ++word) figure.origin.heading += "word ";
+  figure.origin.source = figure.origin.heading;
+  const Layout layout = lay_out(figure);
+  EXPECT_GT(layout.heading.size(), 1U);
+  for (const auto* lines : {&layout.heading, &layout.source})
+    for (const std::string& line : *lines) EXPECT_LT(text_width(line, layout.font), layout.width);
 }
 
 TEST(GapFigure, DrawsPredictionsWhereTheyAreValidAsThinDashesOutsideTheLegend) {

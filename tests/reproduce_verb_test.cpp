@@ -12,6 +12,7 @@ namespace {
 
 using namespace testing;
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -47,6 +48,9 @@ TEST_F(ReproduceTest, ListsEveryFigureWithItsPaper) {
     const Preset read = parse_preset(std::string(preset.name), preset.json, "heads");
     EXPECT_THAT(finished.out, HasSubstr(read.paper));
     EXPECT_GE(read.criteria.size(), 3U) << preset.name << ": a figure that nothing is asked of shows nothing";
+    const bool says_whose =
+        read.label.find("ours") != std::string::npos || read.label.find("protocol of") != std::string::npos;
+    EXPECT_TRUE(says_whose) << preset.name << ": pictures must say whose protocol it is: " << read.label;
     for (const PresetRun& run : read.runs) EXPECT_NE(run.words, run.quick_words) << preset.name;
   }
   EXPECT_FALSE(std::filesystem::exists(path("out")));
@@ -67,6 +71,30 @@ TEST_F(ReproduceTest, JudgesAPresetOfTheUsersOwn) {
   const auto before = read_text(path("out/own/one/results.csv"));
   EXPECT_EQ(attngap(own({"--quiet"})).out, "");
   EXPECT_EQ(read_text(path("out/own/one/results.csv")), before) << "what is stored is not drawn again";
+}
+
+TEST_F(ReproduceTest, EveryPictureSaysOfWhatPaperItIsAndWhoseProtocol) {
+  write_preset(kTrue);
+  ASSERT_EQ(attngap(own()).exit_code, 0);
+  const auto picture = path("out/own/one/figures/gap_g.gp");
+  EXPECT_THAT(read_text(picture), AllOf(HasSubstr("set label 'T' at"), HasSubstr("set label 'P' at")));
+
+  std::string labelled = read_text(path("own.json"));
+  labelled.insert(labelled.find("\"protocol\""), "\"label\": \"protocol ours, after P\", ");
+  std::ofstream(path("own.json")) << labelled;
+  std::filesystem::remove_all(path("out"));
+  ASSERT_EQ(attngap(own()).exit_code, 0);
+  EXPECT_THAT(read_text(picture), HasSubstr("set label 'protocol ours, after P' at"));
+  std::filesystem::remove(picture);
+  ASSERT_EQ(attngap({"plot", "out/own/one", "--formats", "none"}).exit_code, 0);
+  EXPECT_THAT(read_text(picture), HasSubstr("set label 'protocol ours, after P' at")) << "drawn again";
+
+  ASSERT_EQ(attngap({"run", "gap-vs-features", "--data", "synthetic:gaussian,length=19,dim=5,name=g",
+                     "--estimators", "rfa", "--features", "4", "--replicates", "2", "--out", "plain",
+                     "--formats", "svg"})
+                .exit_code,
+            0);
+  EXPECT_FALSE(std::filesystem::exists(path("plain/origin.txt"))) << "a run of no paper";
 }
 
 TEST_F(ReproduceTest, ExitsWithOneWhenACriterionDoesNotHold) {
