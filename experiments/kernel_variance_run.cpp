@@ -15,6 +15,8 @@
 #include <optional>
 #include <utility>
 
+#include <boost/math/constants/constants.hpp>
+
 namespace attngap {
 namespace {
 
@@ -219,6 +221,26 @@ std::vector<double> evenly(double low, double high, Index count) {
   return numbers;
 }
 
+// The middles of `count` equal cells from 0 to `high`.
+std::vector<double> cell_middles(double high, Index count) {
+  std::vector<double> numbers;
+  for (Index i = 0; i < count; ++i)
+    numbers.push_back(high * (static_cast<double>(i) + 0.5) / static_cast<double>(count));
+  return numbers;
+}
+
+std::vector<double> map_norms(const PairGrid& grid) {
+  if (grid.map_over_angles) return cell_middles(grid.norms.back(), grid.map);
+  return evenly(grid.norms.front(), grid.norms.back(), grid.map);
+}
+
+std::vector<double> map_cosines(const PairGrid& grid) {
+  if (!grid.map_over_angles) return evenly(-1.0, 1.0, grid.map);
+  std::vector<double> cosines = cell_middles(boost::math::constants::pi<double>(), grid.map);
+  for (double& angle : cosines) angle = std::cos(angle);
+  return cosines;
+}
+
 // The closed forms of all softmax estimators over norm and cosine at one number of features.
 class MapCell final : public Cell {
  public:
@@ -234,8 +256,8 @@ class MapCell final : public Cell {
     const PairGrid& grid = *spec_.pairs;
     const Index features = 2 * spec_.features.back();
     std::vector<ResultRow> rows;
-    for (const double norm : evenly(grid.norms.front(), grid.norms.back(), grid.map))
-      for (const double cosine : evenly(-1.0, 1.0, grid.map)) {
+    for (const double norm : map_norms(grid))
+      for (const double cosine : map_cosines(grid)) {
         const AttentionProblem pair = pair_problem(norm, cosine, dim_);
         for (const auto& estimator : estimators_) {
           if (target_name(spec_, *estimator) != "softmax") continue;

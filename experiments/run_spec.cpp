@@ -190,9 +190,11 @@ std::string RunSpec::text(const std::vector<std::string>& heads) const {
   json["precision"] = precision == Precision::float64 ? "double" : "float";
   json["against"] = against_softmax ? "softmax" : "target";
   if (!predictions) json["predictions"] = false;
-  if (pairs)
+  if (pairs) {
     json["pairs"] = {
         {"norms", pairs->norms}, {"cosines", pairs->cosines}, {"dims", pairs->dims}, {"map", pairs->map}};
+    if (pairs->map_over_angles) json["pairs"]["map-over"] = "angle";
+  }
   if (lengths) {
     json["features"] = lengths->features;
     json["lengths"] = lengths->lengths;

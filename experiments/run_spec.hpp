@@ -16,6 +16,9 @@ struct PairGrid {
   std::vector<double> cosines;  ///< of their angle
   std::vector<Index> dims;
   Index map = 0;  ///< points a side of the map of closed forms; 0: no map
+  /// The map is of the middles of equal cells of angles [0, π] and norms [0, the largest], instead of cosines
+  /// from −1 to 1 and norms from the smallest to the largest.
+  bool map_over_angles = false;
 };
 
 /// The truncations of `taylor-truncation`.

@@ -21,6 +21,8 @@ constexpr std::array kOfPairs{
     OwnOption{"dims", "16,64", "kernel-variance: head dimensions d"},
     OwnOption{"map", "25",
               "kernel-variance: points a side of the map of closed forms over norm and cosine; 0: no map"},
+    OwnOption{"map-over", "cosine",
+              "kernel-variance: cosine, or angle: equal cells of angles 0 to π and norms from 0"},
 };
 constexpr std::array kOfTruncation{
     OwnOption{"radii", "0.5,1,2,3,4,6,8", "taylor-truncation: R of the ranges |x| <= R"},
@@ -102,8 +104,11 @@ void read_grids(const VerbOptions& options, const NamedExperiment& experiment, R
   }
   if (experiment.workload == Workload::pairs) {
     refuse(options, kNotOfPairs, experiment);
+    constexpr std::array<std::string_view, 2> kOver{"cosine", "angle"};
+    require_known("--map-over", options.text("map-over"), kOver);
     spec.pairs = PairGrid{numbers(options, "norms"), numbers(options, "cosines"), counts(options, "dims", 1),
-                          static_cast<Index>(parse_count("--map", options.text("map"), 0))};
+                          static_cast<Index>(parse_count("--map", options.text("map"), 0)),
+                          options.text("map-over") == "angle"};
     spec.features = options.features(kPairFeatures);
     if (!options.given("replicates")) spec.replicates = parse_count("--replicates", kPairReplicates);
   }

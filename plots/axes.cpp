@@ -128,6 +128,12 @@ std::vector<Tick> spread_ticks(const std::vector<double>& values, std::size_t mo
 }  // namespace
 
 std::vector<Tick> x_ticks(const Panel& panel, std::size_t most) {
+  if (panel.x_tick_labels.size() == panel.x_ticks.size() && !panel.x_ticks.empty()) {
+    std::vector<Tick> ticks;
+    for (std::size_t i = 0; i < panel.x_ticks.size(); ++i)
+      ticks.push_back({panel.x_ticks[i], panel.x_tick_labels[i]});
+    return ticks;
+  }
   std::set<double> used(panel.x_ticks.begin(), panel.x_ticks.end());
   if (used.empty()) {
     for (const auto& series : panel.series) used.insert(series.x.begin(), series.x.end());

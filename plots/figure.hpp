@@ -63,9 +63,10 @@ struct Panel {
   std::vector<Series> series;
   std::vector<Baseline> baselines;
   std::vector<SlopeGuide> guides;
-  std::string note;              ///< printed above the axes, e.g. which series are absent and why
-  std::vector<double> x_ticks;   ///< the x that were used; empty: every x of the series
-  std::optional<Range> y_range;  ///< none: as the data need
+  std::string note;             ///< printed above the axes, e.g. which series are absent and why
+  std::vector<double> x_ticks;  ///< the x that were used; empty: every x of the series
+  std::vector<std::string> x_tick_labels = {};  ///< of `x_ticks`; empty: their numbers
+  std::optional<Range> y_range;                 ///< none: as the data need
   double asinh_x = 0;     ///< above 0: x is drawn as asinh(x/this), linear within it, logarithmic beyond
   bool y_numbers = true;  ///< whether the y axis has numbers
   double heat_limit = 1;  ///< of Look::heat: the colours run from −this to this

@@ -62,7 +62,7 @@ inline constexpr std::array kFigures{
     FigureKind{"kernel_map", "which estimator of the softmax kernel is best where, over norm and cosine",
                "kernel-variance", &kernel_map},
     FigureKind{"kernel_ratio",
-               "variance of trigonometric over positive features, over cosine and norm, and at one norm",
+               "variance of trigonometric over positive features, over angle and length, and at one length",
                "kernel-variance", &kernel_ratio},
     FigureKind{"gram_DATA", "one head: error of the Gram matrix of its keys against m, absolute and relative",
                "gram-error", &gram_figures},

@@ -1,8 +1,9 @@
 #include "plots/kernel_figures.hpp"
 
+#include "plots/pair_names.hpp"
+
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <functional>
 #include <limits>
 #include <map>
@@ -24,12 +25,6 @@ struct PairRow {
   double cosine = 0;
 };
 
-// The number after `key=` of `pair:norm=1,cosine=0.5`.
-double number_after(const std::string& data, const std::string& key) {
-  const std::size_t at = data.find(key + "=");
-  return at == std::string::npos ? kNone : std::strtod(data.c_str() + at + key.size() + 1, nullptr);
-}
-
 // Rows of some metrics; estimators keep their style in every figure of the run.
 class KernelRows {
  public:
@@ -38,7 +33,7 @@ class KernelRows {
       const std::string name = label(row);
       if (std::find(labels_.begin(), labels_.end(), name) == labels_.end()) labels_.push_back(name);
       by_metric_[row.metric].push_back(
-          {&row, number_after(row.data, "norm"), number_after(row.data, "cosine")});
+          {&row, number_in_pair(row.data, "norm"), number_in_pair(row.data, "cosine")});
     }
   }
 
@@ -179,20 +174,20 @@ std::map<std::pair<double, double>, std::string> winners(const KernelRows& rows,
   return labels;
 }
 
-Panel map_panel(const KernelRows& rows, std::int64_t dim) {
+Panel map_panel(const KernelRows& rows, std::int64_t dim, bool over_angles) {
   const auto best = winners(rows, dim);
   Panel panel;
   panel.name = fmt::format("dim={}", dim);
   panel.title = fmt::format("d = {}", dim);
   panel.x_title = "norm |x| = |y|";
-  panel.y_title = "cosine of the angle of x and y";
+  panel.y_title = over_angles ? "angle of x and y (radians)" : "cosine of the angle of x and y";
   panel.log_x = panel.log_y = false;
   for (std::size_t style = 0; style < rows.labels().size(); ++style) {
     Series series{rows.labels()[style], {}, {}, {}, {}, style, Look::tiles};
     for (const auto& [at, label] : best) {
       if (label != series.label) continue;
       series.x.push_back(at.first);
-      series.y.push_back(at.second);
+      series.y.push_back(over_angles ? angle_of(at.second) : at.second);
     }
     if (!series.x.empty()) panel.series.push_back(std::move(series));
   }
@@ -276,8 +271,13 @@ std::vector<NamedFigure> kernel_map(const std::vector<ResultRow>& all) {
   const auto dims = rows.values("predicted_kernel_mse", dim_of);
   if (dims.empty()) return {};
   const auto norms = rows.values("predicted_kernel_mse", norm_of);
-  const auto cosines = rows.values("predicted_kernel_mse", cosine_of);
-  if (norms.size() < 2 || cosines.size() < 2) return {};
+  auto across = rows.values("predicted_kernel_mse", cosine_of);
+  if (norms.size() < 2 || across.size() < 2) return {};
+  const bool over_angles = evenly_spaced_angles(across);
+  if (over_angles) {
+    for (double& cosine : across) cosine = angle_of(cosine);
+    std::reverse(across.begin(), across.end());
+  }
   const auto features =
       rows.values("predicted_kernel_mse", [](const PairRow& row) { return row.row->dimension; });
   Figure figure;
@@ -286,9 +286,9 @@ std::vector<NamedFigure> kernel_map(const std::vector<ResultRow>& all) {
                                 features.back());
   figure.columns = std::min<std::size_t>(dims.size(), 2);
   for (const std::int64_t dim : dims) {
-    figure.panels.push_back(map_panel(rows, dim));
+    figure.panels.push_back(map_panel(rows, dim, over_angles));
     figure.panels.back().tile_width = step(norms);
-    figure.panels.back().tile_height = step(cosines);
+    figure.panels.back().tile_height = step(across);
   }
   return {{"kernel_map", std::move(figure)}};
 }

@@ -47,27 +47,30 @@ double right_of_axes(const Panel& panel, const Figure& figure, double font) {
 
 std::vector<LegendEntry> legend_entries(const Figure& figure) {
   std::vector<LegendEntry> entries;
-  const auto add = [&](const std::string& label, std::size_t style, bool baseline, bool marked) {
+  const auto add = [&](const std::string& label, std::size_t style, bool baseline, bool marked, bool lined) {
     const auto known = std::find_if(entries.begin(), entries.end(), [&](const LegendEntry& e) {
       return e.label == label && e.baseline == baseline;
     });
     if (known == entries.end()) {
-      entries.push_back({label, style, baseline, marked, 0, 0});
+      entries.push_back({label, style, baseline, marked, lined, 0, 0});
     } else {
       known->marked = known->marked || marked;
+      known->lined = known->lined || lined;
     }
   };
   for (const auto& panel : figure.panels) {
     for (const auto& series : panel.series) {
       if (series.look != Look::dashes && series.look != Look::heat)
-        add(series.label, series.style, false, series.look != Look::trace);
+        add(series.label, series.style, false, series.look != Look::trace && series.look != Look::line,
+            series.look != Look::points);
     }
   }
   std::stable_sort(entries.begin(), entries.end(),
                    [](const auto& a, const auto& b) { return a.style < b.style; });
   if (!figure.small_multiples) return entries;
   for (const auto& panel : figure.panels) {
-    for (std::size_t b = 0; b < panel.baselines.size(); ++b) add(panel.baselines[b].label, b, true, false);
+    for (std::size_t b = 0; b < panel.baselines.size(); ++b)
+      add(panel.baselines[b].label, b, true, false, true);
   }
   return entries;
 }

@@ -21,6 +21,7 @@ struct LegendEntry {
   std::size_t style = 0;
   bool baseline = false;
   bool marked = true;  ///< whether its points are
+  bool lined = true;   ///< whether they are joined, or a line is all there is
   double x = 0;        ///< where its sample starts, in points
   double y = 0;
 };

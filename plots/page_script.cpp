@@ -61,7 +61,6 @@ std::string page_titles(const Figure& figure, const Layout& layout) {
   return script;
 }
 
-// The legend is a plot of its own over the whole page, in points.
 std::string legend(const Figure& figure, const Layout& layout) {
   std::string script;
   std::vector<std::string> samples{"NaN notitle"};
@@ -69,12 +68,13 @@ std::string legend(const Figure& figure, const Layout& layout) {
     say(script, page_label(layout, literal(entry.label), entry.x + 28, entry.y, "left"));
     const std::string at = fmt::format("using ({:.2f}+12*$1):({:.2f})", entry.x, entry.y);
     // As an arrow: cairo cuts the left end of a plotted line aslant.
-    say(script,
-        fmt::format("set arrow from first {:.2f},{:.2f} to first {:.2f},{:.2f} nohead {}", entry.x, entry.y,
-                    entry.x + 24, entry.y,
-                    entry.baseline ? fmt::format("linecolor rgb grey linewidth 1 dashtype {}",
-                                                 kBaselineDashes[entry.style % kBaselineDashes.size()])
-                                   : fmt::format("linestyle {}", entry.style + 1)));
+    if (entry.lined)
+      say(script,
+          fmt::format("set arrow from first {:.2f},{:.2f} to first {:.2f},{:.2f} nohead {}", entry.x, entry.y,
+                      entry.x + 24, entry.y,
+                      entry.baseline ? fmt::format("linecolor rgb grey linewidth 1 dashtype {}",
+                                                   kBaselineDashes[entry.style % kBaselineDashes.size()])
+                                     : fmt::format("linestyle {}", entry.style + 1)));
     if (!entry.marked) continue;
     // White under the mark, or the dash would be seen through an open one.
     samples.push_back(fmt::format(

@@ -2,9 +2,10 @@
 
 #include "plots/kernel_figures.hpp"
 
-#include "plots/kernel_ratio_figure.hpp"
 #include "plots/truncation_figures.hpp"
 #include "plots_support.hpp"
+
+#include <fmt/format.h>
 
 namespace attngap {
 namespace {
@@ -125,59 +126,20 @@ TEST(KernelMap, GivesEveryPointToTheLeastErrorAndNoneToATie) {
   EXPECT_THAT(kernel_map(pair_rows()), IsEmpty());
 }
 
-// A map of two norms and three cosines: rfa has 2, 1, ½ of performer's variance for as many directions, at
-// twice the variance for half as many, as in a run; and pairs at norm 1.
-std::vector<ResultRow> ratio_rows() {
+// A map over angles is drawn over angles, where its tiles are of one height.
+TEST(KernelMap, OfAMapOverAnglesHasAngles) {
   std::vector<ResultRow> rows;
-  const std::vector<std::pair<std::string, double>> ratios{{"-1", 2}, {"0", 1}, {"1", 0.5}};
-  for (const auto& [cosine, ratio] : ratios) {
-    for (const std::string norm : {"1", "2"}) {
-      rows.push_back(
-          row("pair:norm=" + norm + ",cosine=" + cosine, "performer", 32, "predicted_kernel_mse", 0.25));
-      rows.push_back(
-          row("pair:norm=" + norm + ",cosine=" + cosine, "rfa", 16, "predicted_kernel_mse", 0.5 * ratio));
-    }
-    for (const std::string metric : {"predicted_kernel_variance", "kernel_variance"}) {
-      rows.push_back(row("pair:norm=1,cosine=" + cosine, "performer", 16, metric, 0.5));
-      rows.push_back(row("pair:norm=1,cosine=" + cosine, "rfa", 16, metric, 0.5 * ratio));
-      for (std::size_t i = rows.size() - 2; metric == "kernel_variance" && i < rows.size(); ++i)
-        rows[i].std_error = 0.1 * rows[i].value;
-    }
-  }
-  for (ResultRow& one : rows) {
-    one.experiment = "kernel-variance";
-    one.projection = "iid";
-    one.head_dim = 16;
-  }
-  return rows;
-}
-
-TEST(KernelRatio, IsOfEquallyManyDirections) {
-  const auto figures = kernel_ratio(ratio_rows());
+  for (const std::string norm : {"0.5", "1"})
+    for (const double angle : {0.125, 0.375, 0.625, 0.875})
+      rows.push_back(pair_row(fmt::format("norm={},cosine={}", norm, std::cos(3.141592653589793 * angle)),
+                              "rfa", 16, "predicted_kernel_mse", 0.5));
+  const auto figures = kernel_map(rows);
   ASSERT_THAT(figures, SizeIs(1));
-  const auto& panels = figures[0].figure.panels;
-  const Series& cells = panels[0].series[0];
-  ASSERT_THAT(cells.value, SizeIs(6));
-  EXPECT_NEAR(cells.value[0], std::log10(2.0), 1e-15);
-  EXPECT_NEAR(cells.value[1], 0.0, 1e-15);
-  EXPECT_THAT(panels[0].series[1].x, ElementsAre(0, 0)) << "r = 1 at a right angle of both norms";
-  EXPECT_THAT(panels[1].series[0].y, ElementsAre(2, 1, 0.5));
-  const Series& points = panels[1].series[1];
-  EXPECT_THAT(points.y, ElementsAre(2, 1, 0.5));
-  // Two errors of 10 % of the same directions: up to 20 % of the logarithm.
-  EXPECT_NEAR(std::log(points.high[0] / points.y[0]), 1.959964 * 0.2, 1e-12);
-}
-
-TEST(KernelRatio, NeedsBothEstimatorsAndAMap) {
-  auto rows = ratio_rows();
-  std::erase_if(rows, [](const ResultRow& r) { return r.estimator == "rfa"; });
-  EXPECT_THAT(kernel_ratio(rows), IsEmpty());
-  rows = ratio_rows();
-  std::erase_if(rows, [](const ResultRow& r) { return r.metric == "predicted_kernel_mse"; });
-  EXPECT_THAT(kernel_ratio(rows), IsEmpty());
-  rows = ratio_rows();
-  for (ResultRow& one : rows) one.projection = "orthogonal";
-  EXPECT_THAT(kernel_ratio(rows), IsEmpty()) << "their variance is not in proportion to 1/m";
+  const Panel& panel = figures[0].figure.panels[0];
+  EXPECT_THAT(panel.y_title, HasSubstr("radians"));
+  EXPECT_NEAR(panel.tile_height, 3.141592653589793 / 4, 1e-12);
+  ASSERT_THAT(panel.series[0].y, SizeIs(8));
+  EXPECT_NEAR(panel.series[0].y[0], 3.141592653589793 * 0.875, 1e-12);
 }
 
 TEST(KernelFigures, AreDrawnWithEveryLook) {

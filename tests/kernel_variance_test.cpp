@@ -10,8 +10,10 @@
 #include "tests/quadrature.hpp"
 #include "tests/statistical_assertions.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <csignal>
+#include <cstdio>
 #include <map>
 #include <tuple>
 
@@ -312,6 +314,31 @@ TEST_F(KernelVariance, IntervalsHoldTheClosedFormAsOftenAsTheySay) {
   EXPECT_LT(held, 144U) << "an interval of 95 % that never misses is no interval of 95 %";
 }
 
+// Choromanski et al. 2021, Figure 2: r = 2 sinh²(t/2)/(eˢ − 1), t = 2l²(1 − cos), s = 2l²(1 + cos), for as
+// many directions; the map gives both as many real features, of which rfa has two a direction.
+TEST_F(KernelVariance, AMapOverAnglesIsOfTheMiddlesOfEqualCells) {
+  run("angles", {"--estimators", "rfa", "performer", "--norms", "0.5,2", "--cosines=0", "--dims", "5",
+                 "--features", "4", "--replicates", "25", "--map", "7", "--map-over", "angle"});
+  std::map<std::string, std::map<std::string, double>> pairs;
+  for (const ResultRow& row : RunStore::open_existing(path("angles")).rows())
+    if (row.metric == "predicted_kernel_mse")
+      pairs[row.data][row.estimator] = row.value * static_cast<double>(row.draws);
+  ASSERT_THAT(pairs, SizeIs(49));
+  for (int i = 0; i < 7; ++i)
+    for (int j = 0; j < 7; ++j) {
+      const double length = 2.0 * (i + 0.5) / 7, cosine = std::cos(std::acos(-1.0) * (j + 0.5) / 7);
+      const auto found = std::find_if(pairs.begin(), pairs.end(), [&](const auto& pair) {
+        double l = 0, c = 0;
+        return std::sscanf(pair.first.c_str(), "pair:norm=%lf,cosine=%lf", &l, &c) == 2 &&
+               std::abs(l - length) < 1e-12 && std::abs(c - cosine) < 1e-12;
+      });
+      ASSERT_NE(found, pairs.end()) << length << " " << cosine;
+      const double t = 2 * length * length * (1 - cosine), s = 2 * length * length * (1 + cosine);
+      const double ratio = 2 * std::pow(std::sinh(t / 2), 2) / std::expm1(s);
+      EXPECT_NEAR(found->second.at("rfa") / found->second.at("performer") / ratio, 1.0, 1e-9) << found->first;
+    }
+}
+
 TEST_F(KernelVariance, ResultsAreTheSameBytesForAnyNumberOfThreadsAndResume) {
   run("one", with(kSmall, {"--threads", "1"}));
   run("three", with(kSmall, {"--threads", "3"}));
@@ -412,6 +439,7 @@ TEST_F(KernelVariance, RefusesWhatItCannotMeasure) {
   refused({"rfa", "--cosines=-0.5,x"}, "--cosines = \"x\", must be a finite number");
   refused({"rfa", "--dims", "1"}, "--dims: 1 must be from 2 to 4096");
   refused({"rfa", "--map", "1"}, "--map = 1, must be 0");
+  refused({"rfa", "--map-over", "angel"}, "angle");
   refused({"rfa", "--replicates", "24"}, "--replicates = 24, must be at least 25");
   refused({"rfa", "--data", testing::kEasy}, "--data means nothing to kernel-variance; leave it out");
   refused({"rfa", "--radii", "1"}, "--radii means nothing to kernel-variance");
