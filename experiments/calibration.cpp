@@ -98,7 +98,9 @@ double scaled_rows(const CellCost& known, const CellCost& cell) {
 // Where a cell comes from, for one that was not made.
 std::string source_of(const RunSpec& spec, std::int64_t index) {
   if (spec.lengths)
-    return fmt::format("{},length={}", spec.at_length(index).data.front(), spec.length_of(index));
+    return fmt::format(
+        "{},length={}{}", spec.at_length(index).data.front(), spec.length_of(index),
+        spec.lengths->batches.empty() ? "" : fmt::format(",sequences={}", spec.at_length(index).queries));
   const auto heads = static_cast<std::int64_t>(spec.data.size());
   const std::int64_t head = index - (spec.truncation ? 1 : 0);
   if (spec.cells() == heads + (spec.truncation ? 1 : 0) && head >= 0)

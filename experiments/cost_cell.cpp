@@ -10,6 +10,11 @@
 
 namespace attngap {
 
+std::string CostCell::name() const {
+  const std::string at_once = spec_.lengths->batches.empty() ? "" : fmt::format(",sequences={}", queries_);
+  return fmt::format("{},length={}{}", data_, problem_.keys(), at_once);
+}
+
 CostCell::CostCell(RunSpec spec, const Estimators& estimators, std::string data, AttentionProblem problem,
                    Index queries, std::string memory)
     : spec_(std::move(spec)),
@@ -23,7 +28,9 @@ CostCell::CostCell(RunSpec spec, const Estimators& estimators, std::string data,
   for (const auto& estimator : estimators) {
     if (!estimator->random() && estimator->spec().name != "elementwise") continue;
     estimator->check(problem_);
-    for (const Index draws : estimator->random() ? spec_.features : once)
+    const auto own = spec_.lengths->own_features.find(estimator->spec().name);
+    const auto& counts = own == spec_.lengths->own_features.end() ? spec_.features : own->second;
+    for (const Index draws : estimator->random() ? counts : once)
       contestants_.push_back({estimator.get(), draws});
   }
 }

@@ -18,7 +18,8 @@ struct Contestant {
 };
 
 /// One head at one length in a run that measures seconds and memory: exact attention, and every estimator
-/// that is random or a Taylor polynomial at every count. Two series a contestant: its seconds and its bytes.
+/// that is random or a Taylor polynomial at every count, or at those of its own (`LengthGrid::own_features`).
+/// Two series a contestant: its seconds and its bytes.
 /// Rows:
 ///
 ///   seconds   with its interval; status `scaled` where exact attention was timed at some of the queries
@@ -26,7 +27,7 @@ struct Contestant {
 ///   speedup   exact seconds / seconds, by replicate
 class CostCell : public Cell {
  public:
-  std::string name() const override { return fmt::format("{},length={}", data_, problem_.keys()); }
+  std::string name() const override;
   double exact_seconds() const override { return 0.0; }
   std::vector<ResultRow> rows(const BlocksOfSeries& blocks_of) const override;
 

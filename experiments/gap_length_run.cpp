@@ -5,6 +5,8 @@
 #include "experiments/length_source.hpp"
 #include "experiments/memory_need.hpp"
 
+#include <algorithm>
+
 namespace attngap {
 
 CellMaker gap_vs_length_cells(const RunSpec& spec) {
@@ -23,9 +25,11 @@ std::vector<std::string> check_lengths(const RunSpec& spec, int threads) {
   const Estimators estimators = make_estimators(spec.estimators);
   std::vector<std::string> identities;
   std::vector<std::string> names;
-  const auto lengths = static_cast<std::int64_t>(spec.lengths->lengths.size());
-  for (std::int64_t cell = lengths - 1; cell < spec.cells(); cell += lengths) {
-    const RunSpec longest = spec.at_length(cell);
+  const std::int64_t cells = spec.cells_of_head();
+  for (std::int64_t cell = cells - 1; cell < spec.cells(); cell += cells) {
+    RunSpec longest = spec.at_length(cell);
+    for (const auto& [name, counts] : spec.lengths->own_features)
+      longest.features.push_back(std::max(longest.features.back(), counts.back()));
     const LengthSource source(spec, longest.data.front());
     for (const std::string& other : names)
       require(other != source.name(), "--data: two heads are called {}; give one a name with name=…", other);
@@ -33,7 +37,7 @@ std::vector<std::string> check_lengths(const RunSpec& spec, int threads) {
     identities.push_back(source.identity());
     const Index length = spec.length_of(cell);
     if (spec.experiment == "decoding-speed") {
-      require_decodable(spec, source.stored(1), length);
+      require_decodable(longest, source.stored(1), length);
       continue;
     }
     if (source.streams(length, estimators)) {

@@ -108,12 +108,27 @@ void validate_truncation(const TruncationGrid& truncation) {
   require_different("--degrees", {truncation.degrees.begin(), truncation.degrees.end()});
 }
 
-void validate_lengths(const LengthGrid& grid) {
+void validate_counts(std::string_view option, const std::vector<Index>& counts) {
+  for (const Index count : counts)
+    require(count >= 1 && count <= (Index{1} << 24), "{}: {} must be from 1 to 2^24", option, count);
+  require_different(option, {counts.begin(), counts.end()});
+}
+
+void validate_lengths(const LengthGrid& grid, const std::vector<std::string>& estimators) {
   require(!grid.lengths.empty(), "--lengths is empty; give lengths such as 1024,4096,16384");
   for (const Index length : grid.lengths)
     require(length >= 1 && length <= kLongest, "--lengths: {} must be from 1 to 2^28", length);
   require_different("--lengths", {grid.lengths.begin(), grid.lengths.end()});
   for (const Index length : grid.lengths) require_increasing(grid.features_at(length));
+  validate_counts("--batches", grid.batches);
+  for (const auto& [name, counts] : grid.own_features) {
+    validate_counts(fmt::format("--features-of {}", name), counts);
+    const bool asked = std::any_of(estimators.begin(), estimators.end(), [&, own = name](const auto& text) {
+      return text == own || text.starts_with(own + ":");
+    });
+    require(asked, "--features-of: {} is none of the estimators of this run; add it, or leave it out here",
+            name);
+  }
 }
 
 }  // namespace
@@ -140,19 +155,33 @@ std::int64_t RunSpec::cells() const {
   if (pairs)
     return static_cast<std::int64_t>(
         pairs->dims.size() * (pairs->norms.size() * pairs->cosines.size() + (pairs->map > 0 ? 1 : 0)));
-  if (lengths) return static_cast<std::int64_t>(data.size() * lengths->lengths.size());
+  if (lengths) return static_cast<std::int64_t>(data.size()) * cells_of_head();
   return static_cast<std::int64_t>(data.size()) + (truncation ? 1 : 0);
 }
 
+namespace {
+
+std::size_t batches_of(const LengthGrid& grid) {
+  return std::max<std::size_t>(1, grid.batches.size());
+}
+
+}  // namespace
+
 RunSpec RunSpec::at_length(std::int64_t cell) const {
   RunSpec spec = *this;
-  spec.data = {data[static_cast<std::size_t>(cell) / lengths->lengths.size()]};
+  spec.data = {data[static_cast<std::size_t>(cell / cells_of_head())]};
   spec.features = lengths->features_at(length_of(cell));
+  if (!lengths->batches.empty())
+    spec.queries = lengths->batches[static_cast<std::size_t>(cell) % lengths->batches.size()];
   return spec;
 }
 
 Index RunSpec::length_of(std::int64_t cell) const {
-  return lengths->lengths[static_cast<std::size_t>(cell) % lengths->lengths.size()];
+  return lengths->lengths[static_cast<std::size_t>(cell) / batches_of(*lengths) % lengths->lengths.size()];
+}
+
+std::int64_t RunSpec::cells_of_head() const {
+  return static_cast<std::int64_t>(lengths->lengths.size() * batches_of(*lengths));
 }
 
 void RunSpec::validate() const {
@@ -162,7 +191,7 @@ void RunSpec::validate() const {
   require(!estimators.empty(), "--estimators is missing; `attngap list estimators` shows them");
   if (pairs) validate_pairs(*pairs, replicates, goal ? "max-replicates" : "replicates");
   if (lengths) {
-    validate_lengths(*lengths);
+    validate_lengths(*lengths, estimators);
   } else {
     require_increasing(features);
   }
@@ -199,6 +228,8 @@ std::string RunSpec::text(const std::vector<std::string>& heads) const {
     json["features"] = lengths->features;
     json["lengths"] = lengths->lengths;
     json["subsample"] = lengths->strided ? "stride" : "prefix";
+    if (!lengths->own_features.empty()) json["features-of"] = lengths->own_features;
+    if (!lengths->batches.empty()) json["batches"] = lengths->batches;
   }
   if (truncation) json["truncation"] = {{"radii", truncation->radii}, {"degrees", truncation->degrees}};
   return json.dump(2);

@@ -3,6 +3,7 @@
 #include "estimators/attention_estimator.hpp"
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,12 +28,19 @@ struct TruncationGrid {
   std::vector<Index> degrees;  ///< increasing
 };
 
-/// The lengths of `gap-vs-length` and `speed-vs-length`: every head is cut down to each of them.
+/// The lengths of `gap-vs-length`, `speed-vs-length` and `decoding-speed`: every head is cut down to each of
+/// them.
 struct LengthGrid {
   std::vector<Index> lengths;  ///< increasing
   std::vector<std::string>
       features;  ///< counts m, and the rules of the length `sqrt` (⌈√l⌉) and `log` (⌈log₂ l⌉)
   bool strided = false;  ///< evenly spaced tokens of a stored head rather than its first ones
+
+  /// Of runs that measure time: the counts of estimators of a name, instead of `features`.
+  std::map<std::string, std::vector<Index>> own_features = {};
+
+  /// Of decoding-speed: sequences decoded side by side, increasing; empty: as many as `RunSpec::queries`.
+  std::vector<Index> batches = {};
 
   /// The counts at a length, increasing, each once.
   std::vector<Index> features_at(Index length) const;
@@ -79,6 +87,9 @@ struct RunSpec {
   /// counts of its length.
   RunSpec at_length(std::int64_t cell) const;
   Index length_of(std::int64_t cell) const;
+
+  /// How many cells a head has in a grid of lengths.
+  std::int64_t cells_of_head() const;
 
   /// The specification as JSON text; `heads` are the identities (`head_identity`) of `data`.
   std::string text(const std::vector<std::string>& heads) const;

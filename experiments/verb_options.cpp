@@ -92,7 +92,7 @@ std::vector<std::string> words_of(const std::vector<std::string>& texts) {
 }
 
 // Options whose value is a list of short words, which in a file may also stand between blanks.
-constexpr std::array<std::string_view, 8> kShortLists{"features", "lengths", "norms",   "cosines",
+constexpr std::array<std::string_view, 9> kShortLists{"features", "lengths", "batches", "norms",  "cosines",
                                                       "dims",     "radii",   "degrees", "formats"};
 
 // "16, 32 64" as "16,32,64".

@@ -125,7 +125,9 @@ void print_speed(const std::vector<ResultRow>& rows) {
   for (const ResultRow& row : rows) {
     if (row.metric == "seconds") seconds = fmt::format("{:.4g}", row.value);
     if (row.metric != "speedup") continue;
-    fmt::print("{:<28} {:>9}  {:<36} {:>6} {:>12}  {:.3g} ± {:.2g}\n", row.data, row.length, row.estimator,
+    const bool decoded = row.experiment == "decoding-speed";
+    const std::string data = decoded ? fmt::format("{}, {} sequences", row.data, row.queries) : row.data;
+    fmt::print("{:<28} {:>9}  {:<36} {:>6} {:>12}  {:.3g} ± {:.2g}\n", data, row.length, row.estimator,
                row.draws, seconds, row.value, row.std_error);
   }
 }
@@ -272,8 +274,8 @@ VerbOptions run_options() {
           "(lara, arccos and "
           "regularized\nfeatures, Maclaurin kernels other than exp and allocated degrees: {1}).\n"
           "gap-vs-length, speed-vs-length and decoding-speed take --lengths; --features (64 unless "
-          "given) may hold sqrt and log\nthere. In decoding-speed --queries is the number of sequences "
-          "that are decoded side by side.\n"
+          "given) may hold sqrt and log\nthere. In decoding-speed --queries, or each of --batches, is the "
+          "number of sequences that are decoded side by side.\n"
           "Beyond {0} tokens gap-vs-length makes a synthetic problem piece by piece and never holds it; "
           "the others\nhold it, as they time all tokens of a head that is there.\n"
           "kernel-variance takes pairs instead of --data (m = 1,4,16,64 and 4096 replicates unless "

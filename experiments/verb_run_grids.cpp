@@ -4,6 +4,11 @@
 #include "estimators/names.hpp"
 
 #include <array>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
 
 namespace attngap {
 namespace {
@@ -33,7 +38,10 @@ constexpr std::array kOfLengths{
     OwnOption{"lengths", "256,1024,4096,16384", "gap-vs-length: numbers l of keys"},
     OwnOption{"subsample", "prefix",
               "gap-vs-length: prefix or stride, the first or evenly spaced tokens of a stored head"},
+    OwnOption{"batches", "", "decoding-speed: numbers of sequences, instead of --queries"},
 };
+
+constexpr std::string_view kFeaturesOf = "features-of";
 constexpr std::array<std::string_view, 2> kNotOfPairs{"data", "queries"};
 constexpr std::array<std::string_view, 6> kNotOfTruncation{"estimators", "features", "replicates",
                                                            "against",    "force",    "precision"};
@@ -52,11 +60,44 @@ std::vector<double> numbers(const VerbOptions& options, const std::string& name)
   return values;
 }
 
-std::vector<Index> counts(const VerbOptions& options, const std::string& name, long long minimum) {
+std::vector<Index> counts_in(const std::string& text, const std::string& option, long long minimum) {
   std::vector<Index> values;
-  for (const std::string& piece : split_at_commas(options.text(name)))
-    values.push_back(static_cast<Index>(parse_count("--" + name, piece, minimum)));
+  for (const std::string& piece : split_at_commas(text))
+    values.push_back(static_cast<Index>(parse_count(option, piece, minimum)));
   return values;
+}
+
+std::vector<Index> counts(const VerbOptions& options, const std::string& name, long long minimum) {
+  return counts_in(options.text(name), "--" + name, minimum);
+}
+
+// ra=1 lara=16,64
+std::map<std::string, std::vector<Index>> counts_by_name(const std::vector<std::string>& words) {
+  std::map<std::string, std::vector<Index>> found;
+  for (const std::string& word : words) {
+    const std::size_t equals = word.find('=');
+    require(equals != std::string::npos && equals > 0,
+            "--{}: {} is no estimator with its counts; write ra=1 or lara=16,64", kFeaturesOf, word);
+    const std::string name = word.substr(0, equals);
+    const bool first =
+        found.emplace(name, counts_in(word.substr(equals + 1), fmt::format("--{} {}", kFeaturesOf, name), 1))
+            .second;
+    require(first, "--{}: {} stands there twice; give all its counts at once", kFeaturesOf, name);
+  }
+  return found;
+}
+
+// What only runs that measure time have.
+void read_costs(const VerbOptions& options, const NamedExperiment& experiment, RunSpec& spec) {
+  const bool decodes = experiment.name == "decoding-speed";
+  require(decodes || !options.given("batches"), "--batches means nothing to {}; leave it out",
+          experiment.name);
+  require(!options.given("batches") || !options.given("queries"),
+          "--batches and --queries both say how many sequences are decoded; give one of them");
+  if (options.given("batches")) spec.lengths->batches = counts(options, "batches", 1);
+  spec.lengths->own_features = counts_by_name(options.list(std::string(kFeaturesOf)));
+  require(experiment.alone || spec.lengths->own_features.empty(), "--{} means nothing to {}; leave it out",
+          kFeaturesOf, experiment.name);
 }
 
 bool was_given(const VerbOptions& options, std::string_view name) {
@@ -82,6 +123,9 @@ std::vector<std::string_view> names_of(const Rows& rows) {
 void add_grid_options(VerbOptions& options) {
   for (const OwnOption& row : kOfLengths)
     options.add(std::string(row.name), std::string(row.default_value), std::string(row.help));
+  options.add_list(std::string(kFeaturesOf),
+                   "speed-vs-length, decoding-speed: NAME=M,M… the counts m of one estimator, instead of "
+                   "--features");
   for (const OwnOption& row : kOfPairs)
     options.add(std::string(row.name), std::string(row.default_value), std::string(row.help));
   for (const OwnOption& row : kOfTruncation)
@@ -89,7 +133,10 @@ void add_grid_options(VerbOptions& options) {
 }
 
 void read_grids(const VerbOptions& options, const NamedExperiment& experiment, RunSpec& spec) {
-  if (experiment.workload != Workload::lengths) refuse(options, names_of(kOfLengths), experiment);
+  if (experiment.workload != Workload::lengths) {
+    refuse(options, names_of(kOfLengths), experiment);
+    refuse(options, std::array{kFeaturesOf}, experiment);
+  }
   if (experiment.workload != Workload::pairs) refuse(options, names_of(kOfPairs), experiment);
   if (experiment.workload != Workload::truncation) refuse(options, names_of(kOfTruncation), experiment);
   if (experiment.workload == Workload::lengths) {
@@ -99,6 +146,7 @@ void read_grids(const VerbOptions& options, const NamedExperiment& experiment, R
         options.given("features") ? options.text("features") : std::string(kLengthFeatures);
     spec.lengths = LengthGrid{counts(options, "lengths", 1), split_at_commas(features),
                               options.text("subsample") == "stride"};
+    read_costs(options, experiment, spec);
   } else if (experiment.workload != Workload::pairs) {
     spec.features = options.features();
   }

@@ -2,6 +2,7 @@
 
 #include "experiments/result_row.hpp"
 #include "plots/control_variates_figure.hpp"
+#include "plots/cost_figures.hpp"
 #include "plots/distribution_figures.hpp"
 #include "plots/gap_figure.hpp"
 #include "plots/gram_figures.hpp"
@@ -40,9 +41,15 @@ inline constexpr std::array kFigures{
                "gap-vs-length", &length_regimes},
     FigureKind{"speed_DATA", "one head: seconds, speed relative to exact attention, and memory by length",
                "speed-vs-length", &speed_figures},
+    FigureKind{"relative_cost_DATA",
+               "one head: time and peak memory of a whole head over those of exact attention, by length",
+               "speed-vs-length", &relative_cost_figures},
     FigureKind{"decoding_DATA",
                "one head: seconds a token, speed relative to exact attention, and memory of caches or states",
                "decoding-speed", &decoding_figures},
+    FigureKind{"decoding_batch_DATA",
+               "one head: the same against the number of sequences, at the shortest and the longest length",
+               "decoding-speed", &decoding_batch_figures},
     FigureKind{"control_variates_DATA",
                "one head: median relative error of every coefficient policy against m, a panel an estimator",
                "control-variates", &control_variates_figures},

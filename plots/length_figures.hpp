@@ -2,14 +2,10 @@
 
 #include "plots/gap_figure.hpp"
 
-#include <cstdint>
-#include <optional>
-#include <span>
-
 namespace attngap {
 
 /// One figure a head (`length_DATA`) from rows of gap-vs-length: the median relative error with its
-/// quartiles, and beside it the mean square error per output element, where it exists, with its 95 %
+/// quartiles, and beside it the mean square error per output element, where one exists, with its 95 %
 /// interval and, as thin dashes, what first-order theory predicts where that is valid. A curve an estimator
 /// and m or rule of the length; a rule is known by its counts, m = ⌈√l⌉ or ⌈log₂ l⌉ at every length.
 std::vector<NamedFigure> length_figures(const std::vector<ResultRow>& rows);
@@ -19,17 +15,5 @@ std::vector<NamedFigure> length_figures(const std::vector<ResultRow>& rows);
 /// know nothing of the keys the first falls like 1/l; where they are a function of the keys it has a plateau.
 /// Nothing for a single head.
 std::vector<NamedFigure> length_regimes(const std::vector<ResultRow>& rows);
-
-/// One figure a head (`speed_DATA`) from rows of speed-vs-length: seconds of one head, its speed relative to
-/// exact attention, and memory, against the length. The note names where a curve crosses exact attention.
-std::vector<NamedFigure> speed_figures(const std::vector<ResultRow>& rows);
-
-/// The same from rows of decoding-speed (`decoding_DATA`): seconds a token of all sequences, and the memory
-/// of their caches or states.
-std::vector<NamedFigure> decoding_figures(const std::vector<ResultRow>& rows);
-
-/// The length at which a curve of speedups (increasing lengths) first passes 1 from below for good, by
-/// interpolation on logarithms; none if it does not.
-std::optional<double> crossover_length(std::span<const double> lengths, std::span<const double> speedups);
 
 }  // namespace attngap

@@ -4,12 +4,17 @@
 #include "command_line_support.hpp"
 #include "estimators/exact_attention.hpp"
 #include "estimators/key_value_cache.hpp"
+#include "experiments/run_store.hpp"
 #include "experiments/synthetic_stream.hpp"
+
+#include <map>
 
 namespace attngap {
 namespace {
 
 using namespace testing;
+
+using ::testing::HasSubstr;
 
 TEST(KeyValueCache, IsTheLastRowOfCausalAttention) {
   SyntheticSpec spec;
@@ -76,6 +81,44 @@ TEST_F(DecodingRunTest, CountsTheNumbersOfCachesAndStates) {
   EXPECT_EQ(bytes("rfa", 4, 8, 40), bytes("rfa", 4, 8, 3)) << "of constant size";
   EXPECT_EQ(bytes("elementwise:degree=2", 0, 0, 40), 3 * 8 * 2 * 3 * 5);
   EXPECT_EQ(bytes("\"elementwise:accumulate=float,degree=2\"", 0, 0, 40), 3 * 4 * 2 * 3 * 5);
+}
+
+TEST_F(DecodingRunTest, BatchesAreCellsOfOneRun) {
+  const Finished finished =
+      attngap(decode({"rfa", "elementwise:degree=2"}, {"--batches", "1,3", "--features-of", "rfa=2,7"}));
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(finished.out, HasSubstr("g, 3 sequences"));
+  std::map<std::string, double> bytes;
+  for (const ResultRow& row : RunStore::open_existing(path("out")).rows())
+    if (row.metric == "state_bytes")
+      bytes[fmt::format("{} {} l={} n={}", row.estimator, row.draws, row.length, row.queries)] = row.value;
+  EXPECT_EQ(bytes.size(), 2U * 2 * 4) << "two lengths and batches of exact, rfa at two counts, elementwise";
+  EXPECT_EQ(bytes.at("exact 0 l=40 n=3"), 3 * 8 * 40 * (5 + 5));
+  EXPECT_EQ(bytes.at("exact 0 l=40 n=1"), 8 * 40 * (5 + 5));
+  EXPECT_EQ(bytes.at("exact 0 l=3 n=3"), 3 * 8 * 3 * (5 + 5));
+  EXPECT_EQ(bytes.at("rfa 7 l=3 n=3"), 3 * 8 * (2 + 14 * (5 + 1)));
+  EXPECT_FALSE(bytes.contains("rfa 4 l=3 n=3")) << "--features is for the others";
+  const auto before = read_text(path("out/results.csv"));
+  EXPECT_EQ(attngap(decode({"rfa", "elementwise:degree=2"},
+                           {"--batches", "1,3", "--features-of", "rfa=2,7", "--quiet"}))
+                .exit_code,
+            0);
+  EXPECT_EQ(read_text(path("out/results.csv")), before) << "all of it was stored";
+  const Finished other = attngap(decode({"rfa", "elementwise:degree=2"}, {"--batches", "1,4"}));
+  EXPECT_EQ(other.exit_code, 2);
+}
+
+TEST_F(DecodingRunTest, RefusesBatchesAndCountsThatMakeNoSense) {
+  expect_refused(decode({"rfa"}, {"--batches", "3,1"}), {"--batches", "1 follows 3"});
+  expect_refused(decode({"rfa"}, {"--batches", "1,3", "--queries", "2"}), {"--batches", "--queries"});
+  expect_refused(decode({"rfa"}, {"--features-of", "lara=3"}), {"--features-of", "lara"});
+  expect_refused(decode({"rfa"}, {"--features-of", "rfa"}), {"--features-of", "rfa"});
+  expect_refused(decode({"rfa"}, {"--features-of", "rfa=2", "rfa=3"}), {"rfa", "twice"});
+  expect_refused(decode({"rfa"}, {"--features-of", "rfa=0"}), {"rfa", "0"});
+  const Words gap{"run",   "gap-vs-length", "--data",       "synthetic:gaussian,dim=5,name=g",
+                  "--out", "out",           "--estimators", "rfa"};
+  expect_refused(with(gap, {"--batches", "1,3"}), {"--batches means nothing"});
+  expect_refused(with(gap, {"--features-of", "rfa=3"}), {"--features-of means nothing"});
 }
 
 TEST_F(DecodingRunTest, RefusesWhatHasNoState) {

@@ -2,6 +2,7 @@
 
 #include "plots/length_figures.hpp"
 
+#include "plots/cost_figures.hpp"
 #include "plots_support.hpp"
 
 namespace attngap {
@@ -78,16 +79,30 @@ TEST(LengthFigures, ThePredictionIsDrawnWhereItIsValid) {
   EXPECT_THAT(panel.note, HasSubstr("predicted without a draw"));
 }
 
-TEST(LengthFigures, WithoutMomentsThereIsNoMeanSquareAndWithoutALimitTheNoteSaysSo) {
+TEST(LengthFigures, WithoutAMomentThereIsNoMeanSquareAndWithoutALimitTheNoteSaysSo) {
   auto rows = rows_of("head");
   for (ResultRow& r : rows) {
     if (r.metric == "mse" && r.draws > 0) r.status = "no-moment";
     if (r.metric == "predicted_variance") r.status = "infinite-variance";
   }
+  rows.push_back(at("head", "lara", 256, 64, "mse", 0.25));
   const Panel panel = length_figures(rows)[0].figure.panels[1];
   EXPECT_THAT(panel.note, HasSubstr("no finite mean square: performer"));
   EXPECT_THAT(panel.note, HasSubstr("the relative gap grows"));
   EXPECT_THAT(length_figures(rows_of("head"))[0].figure.panels[1].note, Not(HasSubstr("grows")));
+}
+
+TEST(LengthFigures, APanelInWhichOnlyBaselinesHaveAMeanSquareIsLeftOut) {
+  auto rows = rows_of("head");
+  for (ResultRow& r : rows) {
+    if (r.metric == "mse" && r.draws > 0) r.status = "no-moment";
+    if (r.metric.starts_with("predicted_")) r.status = "no-moment";
+  }
+  const Figure figure = length_figures(rows)[0].figure;
+  ASSERT_THAT(figure.panels, SizeIs(1));
+  EXPECT_EQ(figure.panels[0].name, "median_relative_error");
+  EXPECT_THAT(figure.subtitle, HasSubstr("no estimator here has a mean square error"));
+  EXPECT_THAT(length_figures(rows_of("head"))[0].figure.panels, SizeIs(2));
 }
 
 TEST(LengthFigures, HeadsSharePanelsOfOneEstimatorAtTheLargestCommonCount) {
@@ -132,6 +147,96 @@ TEST(SpeedFigures, TheNoteSaysWhereAnEstimatorIsAsFastAsExactAttention) {
   EXPECT_THAT(series_of(panels[1], "exact").y, ElementsAre(1, 1));
   EXPECT_THAT(series_of(panels[2], "performer").y, ElementsAre(2, 2));
   EXPECT_THAT(panels[1].note, HasSubstr("performer: l ≈ 512"));
+}
+
+// Exact attention and RA of one draw are quadratic, LARA of 49 linear; RA takes three times as long.
+std::vector<ResultRow> cost_rows() {
+  std::vector<ResultRow> rows;
+  for (const std::int64_t length : {256, 1024}) {
+    const double l = static_cast<double>(length);
+    const auto add = [&](const std::string& estimator, std::int64_t draws, double seconds, double bytes) {
+      rows.push_back(at("head", estimator, length, draws, "seconds", seconds));
+      rows.push_back(at("head", estimator, length, draws, "peak_bytes", bytes));
+      if (draws == 0) return;
+      const double speedup = l * l / seconds;
+      rows.push_back(at("head", estimator, length, draws, "speedup", speedup));
+      rows.back().ci_low = estimator == "ra" ? -1.0 : speedup / 2;
+      rows.back().ci_high = speedup * 4;
+    };
+    add("exact", 0, l * l, 1000);
+    add("ra", 1, 3 * l * l, 2500);
+    add("lara", 49, 64 * l, 500);
+  }
+  return rows;
+}
+
+TEST(RelativeCostFigures, AreTimeAndMemoryOverThoseOfExactAttention) {
+  const auto figures = relative_cost_figures(cost_rows());
+  ASSERT_THAT(figures, SizeIs(1));
+  EXPECT_EQ(figures[0].name, "relative_cost_head");
+  const auto& panels = figures[0].figure.panels;
+  ASSERT_THAT(panels, SizeIs(2));
+  EXPECT_THAT(series_of(panels[0], "ra, m = 1").y, ElementsAre(3, 3));
+  EXPECT_THAT(series_of(panels[0], "lara, m = 49").y, ElementsAre(0.25, 0.0625));
+  EXPECT_THAT(series_of(panels[0], "lara, m = 49").low, ElementsAre(0.0625, 0.015625));
+  EXPECT_THAT(series_of(panels[0], "lara, m = 49").high, ElementsAre(0.5, 0.125));
+  EXPECT_THAT(series_of(panels[0], "ra, m = 1").high, ElementsAre(kInfinity, kInfinity));
+  EXPECT_THAT(series_of(panels[0], "exact").y, ElementsAre(1, 1));
+  EXPECT_THAT(series_of(panels[1], "ra, m = 1").y, ElementsAre(2.5, 2.5));
+  EXPECT_THAT(series_of(panels[1], "lara, m = 49").y, ElementsAre(0.5, 0.5));
+  EXPECT_THAT(panels[0].series, SizeIs(3)) << "no curve of LARA at RA's count, nor of RA at LARA's";
+  for (const Panel& panel : panels) EXPECT_THAT(panel.y_title, HasSubstr("of a whole head"));
+}
+
+TEST(SpeedFigures, MemoryIsSaidToBeOfAWholeHead) {
+  const auto panels = speed_figures(cost_rows())[0].figure.panels;
+  EXPECT_THAT(panels[2].y_title, HasSubstr("peak memory of a whole head"));
+}
+
+// So many sequences take so many times as long, and exact attention more the longer they are.
+std::vector<ResultRow> batch_rows(const std::vector<std::int64_t>& batches) {
+  std::vector<ResultRow> rows;
+  for (const std::int64_t length : {8, 32, 128})
+    for (const std::int64_t batch : batches)
+      for (const std::string estimator : {"exact", "elementwise:degree=1"}) {
+        const double each = static_cast<double>(batch * (estimator == "exact" ? length : 2));
+        rows.push_back(at("head", estimator, length, 0, "seconds", each));
+        rows.push_back(at("head", estimator, length, 0, "state_bytes", 1048576 * each));
+        if (estimator != "exact")
+          rows.push_back(at("head", estimator, length, 0, "speedup", static_cast<double>(length) / 2));
+        for (std::size_t i = rows.size() - (estimator == "exact" ? 2 : 3); i < rows.size(); ++i)
+          rows[i].queries = batch;
+      }
+  return rows;
+}
+
+TEST(DecodingBatchFigures, AreAgainstTheNumberOfSequencesAtTheEndsOfTheLengths) {
+  const auto figures = decoding_batch_figures(batch_rows({1, 4, 16}));
+  ASSERT_THAT(figures, SizeIs(1));
+  EXPECT_EQ(figures[0].name, "decoding_batch_head");
+  const auto& panels = figures[0].figure.panels;
+  ASSERT_THAT(panels, SizeIs(6));
+  EXPECT_THAT(panels[0].x_title, HasSubstr("batch"));
+  EXPECT_THAT(panels[0].title, HasSubstr("l = 8 "));
+  EXPECT_THAT(panels[5].title, HasSubstr("l = 128 "));
+  EXPECT_THAT(panels[0].x_ticks, ElementsAre(1, 4, 16));
+  const Series& exact = series_of(panels[3], "exact");
+  EXPECT_THAT(exact.x, ElementsAre(1, 4, 16));
+  EXPECT_THAT(exact.y, ElementsAre(128, 512, 2048));
+  EXPECT_THAT(series_of(panels[3], "elementwise:degree=1").y, ElementsAre(2, 8, 32));
+  EXPECT_THAT(series_of(panels[4], "elementwise:degree=1").y, ElementsAre(64, 64, 64));
+  EXPECT_THAT(series_of(panels[5], "exact").y, ElementsAre(128, 512, 2048));
+  EXPECT_THAT(decoding_batch_figures(batch_rows({4})), IsEmpty());
+}
+
+TEST(DecodingFigures, EveryBatchHasItsOwn) {
+  const auto figures = decoding_figures(batch_rows({1, 4}));
+  ASSERT_THAT(figures, SizeIs(2));
+  EXPECT_EQ(figures[0].name, "decoding_head_1");
+  EXPECT_EQ(figures[1].name, "decoding_head_4");
+  EXPECT_THAT(figures[1].figure.title, HasSubstr("4 sequences side by side"));
+  EXPECT_THAT(series_of(figures[1].figure.panels[0], "exact").y, ElementsAre(32, 128, 512));
+  EXPECT_EQ(decoding_figures(batch_rows({4}))[0].name, "decoding_head");
 }
 
 }  // namespace
