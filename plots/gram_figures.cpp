@@ -1,7 +1,9 @@
 #include "plots/gram_figures.hpp"
 
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -11,12 +13,36 @@ namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
+struct KernelFormula {
+  std::string_view target;  // of attention
+  std::string_view formula;
+};
+constexpr std::array kFormulas{KernelFormula{"softmax", "exp(x·y)"},
+                               KernelFormula{"kernelised attention (inverse)", "1/(1 − x·y)"},
+                               KernelFormula{"kernelised attention (log)", "1 − ln(1 − x·y)"},
+                               KernelFormula{"kernelised attention (sqrt)", "2 − √(1 − x·y)"},
+                               KernelFormula{"kernelised attention (power10)", "(x·y)¹⁰"},
+                               KernelFormula{"kernelised attention (polynomial10)", "(1 + x·y)¹⁰"},
+                               KernelFormula{"kernelised attention (arccos)", "arccos"}};
+
+// What is estimated of a pair where the rows name the attention it would make; a Gram matrix attends to
+// nothing.
+std::string kernel_of(const std::string& target) {
+  for (const KernelFormula& known : kFormulas)
+    if (target.starts_with(known.target))
+      return std::string(known.formula) + target.substr(known.target.size());
+  return target;
+}
+
 // The curves of a run keep their styles in all its figures.
 struct Curves {
   std::vector<std::string> labels;
   bool several_targets = false;
 
-  std::string label(const ResultRow& row) const { return series_label(row, several_targets); }
+  std::string label(const ResultRow& row) const {
+    const std::string name = series_label(row, false);
+    return several_targets ? fmt::format("{} (K = {})", name, kernel_of(row.target)) : name;
+  }
 };
 
 Curves curves_of(const std::vector<ResultRow>& rows) {
@@ -77,7 +103,7 @@ std::vector<NamedFigure> gram_figures(const std::vector<ResultRow>& all) {
     figure.title = fmt::format("{}: Gram matrix of {} points, d = {}, {} replicates", head, first.length,
                                first.head_dim, first.replicates);
     figure.subtitle = "error of the kernel estimates of all pairs of points";
-    if (!curves.several_targets) figure.subtitle += fmt::format("; target: {}", first.target);
+    if (!curves.several_targets) figure.subtitle += fmt::format("; K(x, y) = {}", kernel_of(first.target));
     figure.panels = {panel_of(rows, curves, "gram_error", "mean of |K̂ − K| over all pairs"),
                      panel_of(rows, curves, "relative_gram_error", "relative error ‖K̂ − K‖ / ‖K‖")};
     figures.push_back({figure_name("gram_", head, taken), std::move(figure)});

@@ -280,5 +280,25 @@ TEST(GramFigures, HaveAPanelAMetricAndSayWhatIsAbsent) {
   }
 }
 
+TEST(GramFigures, NameTheKernelAndNoAttention) {
+  std::vector<ResultRow> rows;
+  const auto add = [&](const std::string& estimator, const std::string& target) {
+    rows.push_back({"gram-error", "ball", estimator, "iid", target, 16, 16, 9, 5, 9, 7, "gram_error", 0.5,
+                    0.1, 0.2, 0.9, "ok"});
+  };
+  add("rmfa:kernel=polynomial10", "kernelised attention (polynomial10)");
+  const Figure one = gram_figures(rows)[0].figure;
+  EXPECT_THAT(one.subtitle, HasSubstr("K(x, y) = (1 + x·y)¹⁰"));
+  EXPECT_EQ(one.subtitle.find("attention"), std::string::npos);
+  EXPECT_EQ(one.panels[0].series[0].label, "rmfa:kernel=polynomial10");
+
+  add("rfa:normalize=unit", "softmax of unit-normalised inputs at temperature 1");
+  add("rfa:kernel=arccos", "kernelised attention (arccos)");
+  const Figure several = gram_figures(rows)[0].figure;
+  EXPECT_EQ(several.panels[0].series[1].label,
+            "rfa:normalize=unit (K = exp(x·y) of unit-normalised inputs at temperature 1)");
+  EXPECT_EQ(several.panels[0].series[2].label, "rfa:kernel=arccos (K = arccos)");
+}
+
 }  // namespace
 }  // namespace attngap::testing
