@@ -13,11 +13,16 @@
 namespace attngap {
 namespace {
 
+const char* colour_of(std::size_t style) {
+  const std::size_t count = kColours.size();
+  return style / count % 2 == 0 ? kColours[style % count] : kDarkColours[style % count];
+}
+
 std::string style_line(std::size_t style, bool small) {
   return fmt::format(
       "set style line {} linecolor rgb '{}' linewidth {} dashtype {} pointtype {} pointsize {}\n", style + 1,
-      kColours[style % kColours.size()], small ? 1 : 1.3, kDashes[style % kDashes.size()],
-      kShapes[style % kShapes.size()], small ? 0.4 : 0.55);
+      colour_of(style), small ? 1 : 1.3, kDashes[style % kDashes.size()], kShapes[style % kShapes.size()],
+      small ? 0.4 : 0.55);
 }
 
 // Lines in the middle of the page, the first at `y`.

@@ -2,6 +2,8 @@
 
 #include "plots_support.hpp"
 
+#include <fmt/format.h>
+
 namespace attngap {
 namespace {
 
@@ -33,6 +35,31 @@ TEST(FigureCsv, ParsesBackToTheSameNumbers) {
   EXPECT_TRUE(std::isnan(std::stod(rows[2][4])));
   EXPECT_EQ(rows[3][1], "zero");
   EXPECT_EQ(std::stod(rows[3][3]), 1.0 / 7);
+}
+
+// Fourteen colours; beyond them, and in black and white, dash and shape: of 35 curves any two differ in two
+// of the three at least, and in the colour or the dash where there are no points.
+TEST(Styles, NoTwoCurvesOfAPictureLookAlike) {
+  Figure figure = small_figure();
+  const Series one = figure.panels[0].series[0];
+  for (std::size_t style = 1; style < 35; ++style) {
+    figure.panels[0].series.push_back(one);
+    figure.panels[0].series.back().label = fmt::format("curve {}", style);
+    figure.panels[0].series.back().style = style;
+  }
+  const std::string script = gnuplot_script(figure, "a", {"svg"});
+  const auto colours = between(script, "linecolor rgb '", "' linewidth 1.3");
+  const auto dashes = between(script, " linewidth 1.3 dashtype ", " pointtype");
+  const auto shapes = between(script, " pointtype ", " pointsize");
+  ASSERT_THAT(colours, SizeIs(35));
+  ASSERT_THAT(dashes, SizeIs(35));
+  ASSERT_THAT(shapes, SizeIs(35));
+  EXPECT_THAT(std::set(colours.begin(), colours.begin() + 14), SizeIs(14));
+  for (std::size_t i = 0; i < 35; ++i)
+    for (std::size_t j = 0; j < i; ++j) {
+      const int same = (colours[i] == colours[j]) + (dashes[i] == dashes[j]) + (shapes[i] == shapes[j]);
+      EXPECT_LE(same, 1) << i << " and " << j;
+    }
 }
 
 TEST(FigureOrigin, StandsAboveTheTitleAndMakesRoomForItself) {
