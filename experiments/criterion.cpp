@@ -164,22 +164,35 @@ Finding judge_ratio(const Criterion& criterion, const std::vector<ResultRow>& ro
   return judge_within(points, criterion.low, criterion.high, "ratios");
 }
 
-// left < right, by the pair that is closest to the contrary in standard errors.
-Finding judge_below(const Criterion& criterion, const std::vector<ResultRow>& rows) {
+double error_of(const Pair& pair) {
+  return std::hypot(error_of(*pair.first), error_of(*pair.second));
+}
+
+// Whether nothing much above the right could be told from it: half of the differences are known too badly.
+bool too_blunt_to_be_above(const std::vector<Pair>& pairs) {
+  std::vector<double> relative;
+  for (const Pair& pair : pairs) relative.push_back(error_of(pair) / std::abs(pair.second->value));
+  std::sort(relative.begin(), relative.end());
+  return !(sorted_quantile(relative, 0.5) <= kBlunt);
+}
+
+// left < right, or left not above right, by the pair that is closest to the contrary in standard errors.
+Finding judge_order(const Criterion& criterion, const std::vector<ResultRow>& rows) {
   const auto pairs = pairs_of(criterion, rows);
   if (pairs.empty()) return nothing_to_judge();
   const auto margin = [](const Pair& pair) {
-    return in_errors(pair.second->value - pair.first->value,
-                     std::hypot(error_of(*pair.first), error_of(*pair.second)));
+    return in_errors(pair.second->value - pair.first->value, error_of(pair));
   };
   const auto closest = std::min_element(pairs.begin(), pairs.end(),
                                         [&](const Pair& a, const Pair& b) { return margin(a) < margin(b); });
   double ratio = 0.0;
   for (const auto& [left, right] : pairs) ratio = std::max(ratio, left->value / right->value);
-  return {decided(margin(*closest)),
-          fmt::format("{} against {} at {} ({}; the closest of {} points; largest ratio {:.3g})",
-                      number_with_error(*closest->first), number_with_error(*closest->second),
-                      place_of(*closest->first), in_words(margin(*closest)), pairs.size(), ratio)};
+  Judgement judgement = decided(margin(*closest));
+  if (criterion.kind == CriterionKind::not_above && judgement == Judgement::undecided)
+    judgement = too_blunt_to_be_above(pairs) ? Judgement::undecided : Judgement::holds;
+  return {judgement, fmt::format("{} against {} at {} ({}; the closest of {} points; largest ratio {:.3g})",
+                                 number_with_error(*closest->first), number_with_error(*closest->second),
+                                 place_of(*closest->first), in_words(margin(*closest)), pairs.size(), ratio)};
 }
 
 // The slope of one series; nothing below two counts. Every point weighs alike, as errors of a few replicates
@@ -298,7 +311,8 @@ std::string_view judgement_name(Judgement judgement) {
 Finding judge(const Criterion& criterion, const std::vector<ResultRow>& rows) {
   switch (criterion.kind) {
     case CriterionKind::below:
-      return judge_below(criterion, rows);
+    case CriterionKind::not_above:
+      return judge_order(criterion, rows);
     case CriterionKind::slope:
       return judge_slope(criterion, rows);
     case CriterionKind::between:

@@ -22,11 +22,12 @@ struct RowSelection {
 
 /// What a criterion asks of the rows it selects.
 enum class CriterionKind {
-  below,    ///< left < right at every point both have
-  ratio,    ///< left/right is within [low, high] there
-  slope,    ///< the exponent of left against a field is within [low, high]
-  between,  ///< every left is within [low, high]
-  agree     ///< left = right at every point both have
+  below,      ///< left < right at every point both have
+  not_above,  ///< left ≤ right there, as far as chance allows to say
+  ratio,      ///< left/right is within [low, high] there
+  slope,      ///< the exponent of left against a field is within [low, high]
+  between,    ///< every left is within [low, high]
+  agree       ///< left = right at every point both have
 };
 
 /// A statement about the rows of a run that a figure is expected to show.
@@ -57,6 +58,8 @@ struct Finding {
 /// head_dim and queries, but for those that both selections name, and queries where both name a length.
 ///
 ///   below, ratio, between   decided at 3 standard errors of the closest point, where there are any
+///   not_above   fails where left is above right by 3 standard errors; undecided when the median standard
+///           error of a difference is above 0.2 of right, as then hardly anything could be above
 ///   slope   of ln y = a + b ln x in every series by least squares, all points alike; decided when the 95 %
 ///           interval of b lies inside the range or outside: the normal one of the rows' relative standard
 ///           errors as if independent (wide for counts that share their draws), or Student's of the scatter

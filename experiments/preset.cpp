@@ -150,19 +150,21 @@ class PresetReader {
       bool two;
       bool within;
     };
-    constexpr std::array kKinds{
-        Kind{"below", CriterionKind::below, true, false}, Kind{"ratio", CriterionKind::ratio, true, true},
-        Kind{"between", CriterionKind::between, false, true},
-        Kind{"slope", CriterionKind::slope, false, true}, Kind{"agree", CriterionKind::agree, true, false}};
+    constexpr std::array kKinds{Kind{"below", CriterionKind::below, true, false},
+                                Kind{"not-above", CriterionKind::not_above, true, false},
+                                Kind{"ratio", CriterionKind::ratio, true, true},
+                                Kind{"between", CriterionKind::between, false, true},
+                                Kind{"slope", CriterionKind::slope, false, true},
+                                Kind{"agree", CriterionKind::agree, true, false}};
     known(json, "criterion",
-          {"claim", "run", "below", "ratio", "between", "slope", "agree", "against", "within"});
+          {"claim", "run", "below", "not-above", "ratio", "between", "slope", "agree", "against", "within"});
     Criterion criterion;
     criterion.claim = text(json, "claim");
     criterion.run = text(json, "run");
     const auto asked = std::count_if(kKinds.begin(), kKinds.end(),
                                      [&](const Kind& kind) { return json.contains(kind.name); });
-    require(asked == 1, "{}: \"{}\" must have one of below, ratio, between, slope and agree", name_,
-            criterion.claim);
+    require(asked == 1, "{}: \"{}\" must have one of below, not-above, ratio, between, slope and agree",
+            name_, criterion.claim);
     const Kind& kind =
         *std::find_if(kKinds.begin(), kKinds.end(), [&](const Kind& one) { return json.contains(one.name); });
     const Json& selections = json[kind.name];

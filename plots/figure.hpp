@@ -67,6 +67,7 @@ struct Panel {
   std::vector<double> x_ticks;  ///< the x that were used; empty: every x of the series
   std::vector<std::string> x_tick_labels = {};  ///< of `x_ticks`; empty: their numbers
   std::optional<Range> y_range;                 ///< none: as the data need
+  bool zeros = false;     ///< points below `y_range` lie on its lower end: 0, which a logarithm does not have
   double asinh_x = 0;     ///< above 0: x is drawn as asinh(x/this), linear within it, logarithmic beyond
   bool y_numbers = true;  ///< whether the y axis has numbers
   double heat_limit = 1;  ///< of Look::heat: the colours run from −this to this

@@ -50,6 +50,10 @@ inline constexpr std::array kFigures{
     FigureKind{"decoding_batch_DATA",
                "one head: the same against the number of sequences, at the shortest and the longest length",
                "decoding-speed", &decoding_batch_figures},
+    FigureKind{
+        "control_variates_path_DATA",
+        "one head: error against the number of groups with a coefficient, from RFA over EVA to softmax",
+        "control-variates", &control_variates_path},
     FigureKind{"control_variates_DATA",
                "one head: median relative error of every coefficient policy against m, a panel an estimator",
                "control-variates", &control_variates_figures},

@@ -176,7 +176,9 @@ class PanelScript {
     for (const auto& series : panel_.series) {
       std::size_t shown = 0;
       for (std::size_t i = 0; i < std::min(series.x.size(), series.y.size()); ++i) {
-        shown += drawable(series.x[i], panel_.log_x) && drawable(series.y[i], panel_.log_y) ? 1 : 0;
+        shown += drawable(series.x[i], panel_.log_x) && drawable(series.y[i], panel_.log_y && !panel_.zeros)
+                     ? 1
+                     : 0;
       }
       const std::string rows = fmt::format("data skip 1 every ::{}::{}", row_, row_ + series.x.size() - 1);
       row_ += series.x.size();
@@ -193,8 +195,8 @@ class PanelScript {
     say(script_, fmt::format("plot {}", fmt::join(under, ", \\\n    ")));
   }
 
-  static void curve(const std::string& rows, const Series& series, std::size_t shown,
-                    std::vector<std::string>& under, std::vector<std::string>& over) {
+  void curve(const std::string& rows, const Series& series, std::size_t shown,
+             std::vector<std::string>& under, std::vector<std::string>& over) const {
     if (series.look == Look::dashes) {
       over.push_back(fmt::format("{} using 3:4 with lines linestyle {} dashtype (4,4) linewidth 0.7 notitle",
                                  rows, series.style + 1));
@@ -219,7 +221,9 @@ class PanelScript {
     const char* how = series.look == Look::curve                                ? "linespoints"
                       : series.look == Look::line || series.look == Look::trace ? "lines"
                                                                                 : "points";
-    over.push_back(fmt::format("{} using 3:4 with {} linestyle {} notitle", rows, how, series.style + 1));
+    const char* y =
+        panel_.zeros && series.look == Look::points ? "(column(4) < bottom ? bottom : column(4))" : "4";
+    over.push_back(fmt::format("{} using 3:{} with {} linestyle {} notitle", rows, y, how, series.style + 1));
   }
 
   // Two colours that anyone can tell apart, white between them, and the bar that says what they mean.

@@ -40,7 +40,9 @@ double right_of_axes(const Panel& panel, const Figure& figure, double font) {
   // Half of the last tick label lies beyond the axes, which end a little after the last tick.
   const double last =
       panel.x_ticks.empty() ? 0 : *std::max_element(panel.x_ticks.begin(), panel.x_ticks.end());
-  double room = std::max(kRim, 0.5 * text_width(fmt::format("{:.0f}", last), font));
+  const std::string label =
+      panel.x_tick_labels.empty() ? fmt::format("{:.0f}", last) : panel.x_tick_labels.back();
+  double room = std::max(kRim, 0.5 * text_width(label, font));
   for (const auto& baseline : panel.baselines) room = std::max(room, kRim + text_width(baseline.label, font));
   return room;
 }

@@ -56,6 +56,27 @@ TEST(Criterion, BelowIsDecidedAtThreeErrorsOfTheClosestPoint) {
   EXPECT_EQ(at(1.151), Judgement::fails);
 }
 
+TEST(Criterion, NotAboveFailsAtThreeErrorsAndIsUndecidedWhereThoseAreLarge) {
+  const Criterion step = comparing(CriterionKind::not_above);
+  const auto at = [&](double left, double error) {
+    return judged(step, {row("a", 4, 0.1, 0.0), row("b", 4, 1.0, 0.0), row("a", 8, left, 0.6 * error),
+                         row("b", 8, 1.0, 0.8 * error)});
+  };
+  EXPECT_EQ(at(0.5, 0.05), Judgement::holds);
+  EXPECT_EQ(at(1.149, 0.05), Judgement::holds) << "not above, as far as chance allows to say";
+  EXPECT_EQ(at(1.151, 0.05), Judgement::fails);
+  const auto alone = [&](double left, double error) {
+    return judged(step, {row("a", 8, left, error), row("b", 8, 1.0, 0.0)});
+  };
+  EXPECT_EQ(alone(1.0, 0.21), Judgement::undecided) << "nothing below 1.6 could be told from it";
+  EXPECT_EQ(alone(1.0, 0.19), Judgement::holds);
+  EXPECT_EQ(alone(0.3, 0.21), Judgement::holds) << "three errors below";
+  EXPECT_EQ(alone(1.7, 0.21), Judgement::fails);
+  EXPECT_EQ(alone(1.0, 0.0), Judgement::holds) << "without an error, no more is not above";
+  EXPECT_EQ(alone(1.001, 0.0), Judgement::fails);
+  EXPECT_EQ(judged(step, {row("a", 8, 1.0, 0.0)}), Judgement::undecided);
+}
+
 TEST(Criterion, WithoutAnErrorTheNumbersDecide) {
   const Criterion below = comparing(CriterionKind::below);
   EXPECT_EQ(judged(below, {row("a", 4, 1.0, 0.0), row("b", 4, 1.1, std::nan(""))}), Judgement::holds);
