@@ -179,9 +179,10 @@ constexpr std::array kMetrics{
     NamedMetric{"max_error", "largest absolute error of a draw, averaged over draws"},
     NamedMetric{"negative_denominators", "denominators below zero, of replicates x queries"},
     NamedMetric{"nonfinite", "queries whose output is infinite or not a number, of replicates x queries"},
-    NamedMetric{"predicted_bias2", "squared bias per output element by first-order theory, without a draw"},
-    NamedMetric{"predicted_variance", "variance per output element by first-order theory"},
-    NamedMetric{"predicted_relative_mse", "predicted_bias2 + predicted_variance, as relative_mse"},
+    NamedMetric{"predicted_bias2", "squared bias per output element by first-order theory, without a draw",
+                false},
+    NamedMetric{"predicted_variance", "variance per output element by first-order theory", false},
+    NamedMetric{"predicted_relative_mse", "predicted_bias2 + predicted_variance, as relative_mse", false},
 };
 
 }  // namespace

@@ -25,6 +25,7 @@ struct Metric {
 struct NamedMetric {
   std::string_view name;
   std::string_view meaning;
+  bool drawn = true;  ///< otherwise computed without a draw, exact, and without a standard error
 };
 
 /// Every metric of gap experiments, in that order.

@@ -20,12 +20,13 @@ constexpr double kRounding = 64.0 * std::numeric_limits<double>::epsilon();
 constexpr std::array kNames{
     NamedMetric{"kernel_mean", "mean over replicates of K̂/K, the kernel estimate of a pair over its target"},
     NamedMetric{"kernel_variance", "its variance; none where its tail is too heavy for a sample variance"},
-    NamedMetric{"predicted_kernel_mean", "E K̂/K in closed form; 1 where the estimate is unbiased"},
-    NamedMetric{"predicted_kernel_variance", "Var K̂/K² in closed form"},
+    NamedMetric{"predicted_kernel_mean", "E K̂/K in closed form; 1 where the estimate is unbiased", false},
+    NamedMetric{"predicted_kernel_variance", "Var K̂/K² in closed form", false},
     NamedMetric{
         "tilted_kernel_variance",
         "Var K̂/K² of independent positive or hyperbolic features by importance sampling without variance"},
-    NamedMetric{"predicted_kernel_mse", "Var K̂/K² + (E K̂/K − 1)² in closed form, on the grid of the map"},
+    NamedMetric{"predicted_kernel_mse", "Var K̂/K² + (E K̂/K − 1)² in closed form, on the grid of the map",
+                false},
 };
 
 Estimated exactly(double value) {

@@ -16,14 +16,15 @@ namespace {
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 constexpr std::array kNames{
-    NamedMetric{"taylor_value", "T_t(x), the Taylor polynomial of exp; of the full form e^x itself"},
-    NamedMetric{"taylor_error", "largest |e^x − T_t(x)| on |x| ≤ R"},
-    NamedMetric{"taylor_relative_error", "largest |e^x − T_t(x)|/e^x on |x| ≤ R"},
+    NamedMetric{"taylor_value", "T_t(x), the Taylor polynomial of exp; of the full form e^x itself", false},
+    NamedMetric{"taylor_error", "largest |e^x − T_t(x)| on |x| ≤ R", false},
+    NamedMetric{"taylor_relative_error", "largest |e^x − T_t(x)|/e^x on |x| ≤ R", false},
     NamedMetric{"mean_total_variation",
-                "mean over queries and channels of the total variation between truncated and full weights"},
-    NamedMetric{"max_total_variation", "the largest of them"},
-    NamedMetric{"total_variation_bound", "what it cannot exceed, from the range of 2qk alone"},
-    NamedMetric{"max_error_bound", "what max_error cannot exceed, from the ranges of 2qk and v alone"},
+                "mean over queries and channels of the total variation between truncated and full weights",
+                false},
+    NamedMetric{"max_total_variation", "the largest of them", false},
+    NamedMetric{"total_variation_bound", "what it cannot exceed, from the range of 2qk alone", false},
+    NamedMetric{"max_error_bound", "what max_error cannot exceed, from the ranges of 2qk and v alone", false},
 };
 
 Metric exactly(std::string_view name, double value) {

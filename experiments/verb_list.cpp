@@ -1,17 +1,12 @@
 #include "analysis/claims.hpp"
-#include "analysis/distribution_statistics.hpp"
-#include "analysis/gap_statistics.hpp"
-#include "analysis/gram_statistics.hpp"
-#include "analysis/kernel_statistics.hpp"
-#include "analysis/truncation_effect.hpp"
 #include "estimators/decomposition.hpp"
 #include "estimators/estimator_table.hpp"
 #include "estimators/feature_map.hpp"
 #include "estimators/maclaurin.hpp"
 #include "estimators/projection.hpp"
-#include "experiments/cost_cell.hpp"
 #include "experiments/data_source.hpp"
 #include "experiments/experiment_table.hpp"
+#include "experiments/metric_table.hpp"
 #include "experiments/synthetic.hpp"
 #include "experiments/verb.hpp"
 #include "experiments/verb_options.hpp"
@@ -76,9 +71,8 @@ std::vector<Listed> list_experiments() {
 
 std::vector<Listed> list_metrics() {
   std::vector<Listed> listed;
-  for (const auto& rows : {gap_metric_names(), kernel_metric_names(), truncation_metric_names(),
-                           distribution_metric_names(), gram_metric_names(), cost_metric_names()})
-    for (const auto& row : rows) listed.push_back({std::string(row.name), std::string(row.meaning), "", {}});
+  for (const NamedMetric& row : metric_table())
+    listed.push_back({std::string(row.name), std::string(row.meaning), "", {}});
   return listed;
 }
 

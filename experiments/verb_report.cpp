@@ -1,11 +1,6 @@
-#include "analysis/distribution_statistics.hpp"
-#include "analysis/gap_statistics.hpp"
-#include "analysis/gram_statistics.hpp"
-#include "analysis/kernel_statistics.hpp"
-#include "analysis/truncation_effect.hpp"
 #include "estimators/error.hpp"
 #include "estimators/estimator_table.hpp"
-#include "experiments/cost_cell.hpp"
+#include "experiments/metric_table.hpp"
 #include "experiments/result_table.hpp"
 #include "experiments/verb.hpp"
 #include "experiments/verb_options.hpp"
@@ -96,11 +91,9 @@ std::vector<ReportDefinition> metrics_of(const std::vector<ResultRow>& rows) {
   std::set<std::string> names;
   for (const ResultRow& row : rows) names.insert(row.metric.substr(0, row.metric.find(':')));
   std::vector<ReportDefinition> found;
-  for (const auto& table : {gap_metric_names(), kernel_metric_names(), truncation_metric_names(),
-                            distribution_metric_names(), gram_metric_names(), cost_metric_names()})
-    for (const NamedMetric& one : table)
-      if (names.contains(std::string(one.name)))
-        found.push_back({std::string(one.name), std::string(one.meaning), ""});
+  for (const NamedMetric& one : metric_table())
+    if (names.contains(std::string(one.name)))
+      found.push_back({std::string(one.name), std::string(one.meaning), ""});
   return found;
 }
 
