@@ -1,16 +1,17 @@
 #include "experiments/criterion.hpp"
 
 #include "analysis/inference.hpp"
-#include "estimators/error.hpp"
-#include "estimators/names.hpp"
+#include "experiments/criterion_points.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <optional>
+#include <utility>
 
 #include <boost/math/distributions/normal.hpp>
+#include <fmt/format.h>
 
 namespace attngap {
 namespace {
@@ -21,83 +22,9 @@ constexpr double kRounding = 1e-12;  // relative, of closed forms and of means o
 constexpr double kBlunt = 0.2;       // relative standard error beyond which agreement says nothing
 constexpr double kEvery = std::numeric_limits<double>::infinity();
 
-struct WordField {
-  std::string_view name;
-  std::string ResultRow::*field;
-};
-struct NumberField {
-  std::string_view name;
-  std::int64_t ResultRow::*field;
-};
-constexpr std::array kWords{WordField{"data", &ResultRow::data},
-                            WordField{"estimator", &ResultRow::estimator},
-                            WordField{"projection", &ResultRow::projection},
-                            WordField{"target", &ResultRow::target}, WordField{"metric", &ResultRow::metric}};
-constexpr std::array kNumbers{
-    NumberField{"draws", &ResultRow::draws}, NumberField{"length", &ResultRow::length},
-    NumberField{"head_dim", &ResultRow::head_dim}, NumberField{"queries", &ResultRow::queries},
-    NumberField{"dimension", &ResultRow::dimension}};
-
-const std::string& word_of(const ResultRow& row, std::string_view name) {
-  const auto* found =
-      std::find_if(kWords.begin(), kWords.end(), [&](const auto& f) { return f.name == name; });
-  return row.*found->field;
-}
-
-double number_of(const ResultRow& row, std::string_view name) {
-  const auto* found =
-      std::find_if(kNumbers.begin(), kNumbers.end(), [&](const auto& f) { return f.name == name; });
-  return static_cast<double>(row.*found->field);
-}
-
-// Where a row was measured, in a few words.
-std::string place_of(const ResultRow& row) {
-  std::string place = fmt::format("{}, {}", row.data, row.estimator);
-  if (!row.projection.empty() && row.projection != "iid") place += ", " + row.projection;
-  if (row.draws > 0) place += fmt::format(", m = {}", row.draws);
-  return place + fmt::format(", l = {}", row.length);
-}
-
-double error_of(const ResultRow& row) {
-  return std::isfinite(row.std_error) ? row.std_error : 0.0;
-}
-
 std::string number_with_error(const ResultRow& row) {
   return error_of(row) > 0 ? fmt::format("{:.4g} ± {:.2g}", row.value, row.std_error)
                            : fmt::format("{:.4g}", row.value);
-}
-
-std::vector<const ResultRow*> selected(const RowSelection& selection, const std::vector<ResultRow>& rows) {
-  std::vector<const ResultRow*> found;
-  for (const ResultRow& row : rows)
-    if (std::isfinite(row.value) && row.status != "heavy-tail" && selection.holds(row)) found.push_back(&row);
-  return found;
-}
-
-// The two rows of a point.
-using Pair = std::pair<const ResultRow*, const ResultRow*>;
-
-std::vector<Pair> pairs_of(const Criterion& criterion, const std::vector<ResultRow>& rows) {
-  const auto both_name = [&](std::string_view field) {
-    const std::string name(field);
-    return (criterion.left.words.contains(name) && criterion.right.words.contains(name)) ||
-           (criterion.left.ranges.contains(name) && criterion.right.ranges.contains(name));
-  };
-  const auto free = [&](std::string_view field) {
-    if (field == "target" || field == "dimension") return true;  // follow from the estimator and the count
-    return both_name(field) || (field == "queries" && both_name("length"));  // as many as keys, or as asked
-  };
-  const auto same_point = [&](const ResultRow& a, const ResultRow& b) {
-    return std::all_of(kWords.begin(), kWords.end(),
-                       [&](const auto& f) { return free(f.name) || a.*f.field == b.*f.field; }) &&
-           std::all_of(kNumbers.begin(), kNumbers.end(),
-                       [&](const auto& f) { return free(f.name) || a.*f.field == b.*f.field; });
-  };
-  std::vector<Pair> pairs;
-  for (const ResultRow* left : selected(criterion.left, rows))
-    for (const ResultRow* right : selected(criterion.right, rows))
-      if (same_point(*left, *right)) pairs.emplace_back(left, right);
-  return pairs;
 }
 
 // `margin` in standard errors; infinite where there is none.
@@ -115,90 +42,96 @@ std::string in_words(double sigmas) {
   return std::isfinite(sigmas) ? fmt::format("{:.3g} standard errors", sigmas) : "no error of sampling";
 }
 
-Finding nothing_to_judge() {
-  return {Judgement::undecided, "no row with a number to judge"};
-}
+// How far a point is from the contrary of what is claimed: in standard errors and, where these are none, in
+// itself.
+using Margin = std::pair<double, double>;
 
 // A number with its standard error, and the row it is at.
-struct Point {
+struct Number {
   double value = 0.0;
   double error = 0.0;
   const ResultRow* row = nullptr;
 };
 
-// Whether all points are within [low, high], by the one that is closest to an end.
-Finding judge_within(const std::vector<Point>& points, double low, double high, std::string_view what) {
-  if (points.empty()) return nothing_to_judge();
-  const auto margin = [&](const Point& point) {
-    return in_errors(std::min(point.value - low, high - point.value), point.error);
+// Whether all numbers are within [low, high], by the one that is closest to an end.
+Finding judge_within(const std::vector<Number>& numbers, const Criterion& criterion, std::string_view what) {
+  const double low = criterion.low, high = criterion.high;
+  const auto margin = [&](const Number& number) {
+    const double room = std::min(number.value - low, high - number.value);
+    return Margin{in_errors(room, number.error), room};
   };
-  const auto closest = std::min_element(
-      points.begin(), points.end(), [&](const Point& a, const Point& b) { return margin(a) < margin(b); });
+  const auto closest =
+      std::min_element(numbers.begin(), numbers.end(),
+                       [&](const Number& a, const Number& b) { return margin(a) < margin(b); });
   const auto [least, most] = std::minmax_element(
-      points.begin(), points.end(), [](const Point& a, const Point& b) { return a.value < b.value; });
+      numbers.begin(), numbers.end(), [](const Number& a, const Number& b) { return a.value < b.value; });
   const bool at_an_end = closest->error == 0 && (closest->value == low || closest->value == high);
   std::string evidence = fmt::format("{} from {:.4g} to {:.4g} over {} points; asked for [{:g}, {:g}]", what,
-                                     least->value, most->value, points.size(), low, high);
-  if (closest->error > 0)
-    evidence +=
-        fmt::format("; {:.4g} ± {:.2g} at {}", closest->value, closest->error, place_of(*closest->row));
-  return {at_an_end ? Judgement::holds : decided(margin(*closest)), evidence};
+                                     least->value, most->value, numbers.size(), low, high);
+  if (closest->error > 0 || numbers.size() > 1)
+    evidence += fmt::format("; closest to an end: {:.4g}{} at {}", closest->value,
+                            closest->error > 0 ? fmt::format(" ± {:.2g}", closest->error) : std::string(),
+                            place_of(*closest->row));
+  return {at_an_end ? Judgement::holds : decided(margin(*closest).first), evidence};
 }
 
-Finding judge_between(const Criterion& criterion, const std::vector<ResultRow>& rows) {
-  std::vector<Point> points;
-  for (const ResultRow* row : selected(criterion.left, rows))
-    points.push_back({row->value, error_of(*row), row});
-  return judge_within(points, criterion.low, criterion.high, "values");
+Finding judge_between(const Criterion& criterion, const CriterionPoints& points) {
+  std::vector<Number> numbers;
+  for (const auto& [row, none] : points.usable) numbers.push_back({row->value, error_of(*row), row});
+  return judge_within(numbers, criterion, "values");
 }
 
-Finding judge_ratio(const Criterion& criterion, const std::vector<ResultRow>& rows) {
-  std::vector<Point> points;
-  for (const auto& [left, right] : pairs_of(criterion, rows)) {
-    if (right->value == 0.0)
-      return {Judgement::undecided, fmt::format("0 to divide by at {}", place_of(*right))};
+Finding judge_ratio(const Criterion& criterion, const CriterionPoints& points) {
+  std::vector<Number> numbers;
+  for (const auto& [left, right] : points.usable) {
     const double ratio = left->value / right->value;
     const double error = std::hypot(error_of(*left), ratio * error_of(*right)) / std::abs(right->value);
-    points.push_back({ratio, error, left});
+    numbers.push_back({ratio, error, left});
   }
-  return judge_within(points, criterion.low, criterion.high, "ratios");
+  return judge_within(numbers, criterion, "ratios");
 }
 
-double error_of(const Pair& pair) {
-  return std::hypot(error_of(*pair.first), error_of(*pair.second));
+double error_of(const CriterionPoint& point) {
+  return std::hypot(error_of(*point.left), error_of(*point.right));
 }
 
 // Whether nothing much above the right could be told from it: half of the differences are known too badly.
-bool too_blunt_to_be_above(const std::vector<Pair>& pairs) {
+bool too_blunt_to_be_above(const std::vector<CriterionPoint>& points) {
   std::vector<double> relative;
-  for (const Pair& pair : pairs) relative.push_back(error_of(pair) / std::abs(pair.second->value));
+  for (const CriterionPoint& point : points)
+    relative.push_back(error_of(point) / std::abs(point.right->value));
   std::sort(relative.begin(), relative.end());
   return !(sorted_quantile(relative, 0.5) <= kBlunt);
 }
 
-// left < right, or left not above right, by the pair that is closest to the contrary in standard errors.
-Finding judge_order(const Criterion& criterion, const std::vector<ResultRow>& rows) {
-  const auto pairs = pairs_of(criterion, rows);
-  if (pairs.empty()) return nothing_to_judge();
-  const auto margin = [](const Pair& pair) {
-    return in_errors(pair.second->value - pair.first->value, error_of(pair));
+// left < right, or left not above right, by the pair that is closest to the contrary.
+Finding judge_order(const Criterion& criterion, const CriterionPoints& points) {
+  const auto margin = [](const CriterionPoint& point) {
+    const double room = point.right->value - point.left->value;
+    const double size = std::max(std::abs(point.right->value), std::abs(point.left->value));
+    return Margin{in_errors(room, error_of(point)), size > 0 ? room / size : 0.0};
   };
-  const auto closest = std::min_element(pairs.begin(), pairs.end(),
-                                        [&](const Pair& a, const Pair& b) { return margin(a) < margin(b); });
-  double ratio = 0.0;
-  for (const auto& [left, right] : pairs) ratio = std::max(ratio, left->value / right->value);
-  Judgement judgement = decided(margin(*closest));
+  const auto closest = std::min_element(
+      points.usable.begin(), points.usable.end(),
+      [&](const CriterionPoint& a, const CriterionPoint& b) { return margin(a) < margin(b); });
+  double ratio = -kEvery;
+  for (const auto& [left, right] : points.usable) ratio = std::max(ratio, left->value / right->value);
+  const double sigmas = margin(*closest).first;
+  Judgement judgement = decided(sigmas);
   if (criterion.kind == CriterionKind::not_above && judgement == Judgement::undecided)
-    judgement = too_blunt_to_be_above(pairs) ? Judgement::undecided : Judgement::holds;
-  return {judgement, fmt::format("{} against {} at {} ({}; the closest of {} points; largest ratio {:.3g})",
-                                 number_with_error(*closest->first), number_with_error(*closest->second),
-                                 place_of(*closest->first), in_words(margin(*closest)), pairs.size(), ratio)};
+    judgement = too_blunt_to_be_above(points.usable) ? Judgement::undecided : Judgement::holds;
+  return {judgement,
+          fmt::format("{} against {} at {} ({}; the closest of {} points; largest ratio {:.3g})",
+                      number_with_error(*closest->left), number_with_error(*closest->right),
+                      place_of(*closest->left), in_words(sigmas), points.usable.size(), ratio)};
 }
+
+using Series = std::vector<const ResultRow*>;
 
 // The slope of one series; nothing below two counts. Every point weighs alike, as errors of a few replicates
 // are themselves guesses; the interval is the wider of what the errors and what the scatter about the line
 // say.
-std::optional<Estimated> slope_of(const std::vector<const ResultRow*>& series, const std::string& against) {
+std::optional<Estimated> slope_of(const Series& series, const std::string& against) {
   const auto count = static_cast<double>(series.size());
   double x_mean = 0.0, y_mean = 0.0, variance = 0.0;
   for (const ResultRow* row : series) {
@@ -225,45 +158,100 @@ std::optional<Estimated> slope_of(const std::vector<const ResultRow*>& series, c
   return Estimated{slope, 0.0, slope - half, slope + half};
 }
 
-Finding judge_slope(const Criterion& criterion, const std::vector<ResultRow>& rows) {
-  std::map<std::string, std::vector<const ResultRow*>> series;
-  for (const ResultRow* row : selected(criterion.left, rows)) {
-    if (row->value <= 0 || number_of(*row, criterion.against) <= 0) continue;
-    std::string name =
-        fmt::format("{}, {}, {}, {}", row->data, row->estimator, row->projection, row->head_dim);
-    if (criterion.against != "draws") name += fmt::format(", m = {}", row->draws);
-    if (criterion.against == "draws") name += fmt::format(", l = {}", row->length);
-    series[name].push_back(row);
-  }
-  Finding worst{Judgement::holds, ""};
-  for (const auto& [name, points] : series) {
-    const auto slope = slope_of(points, criterion.against);
-    if (!slope) continue;
-    const bool inside = slope->low >= criterion.low && slope->high <= criterion.high;
-    const bool outside = slope->high < criterion.low || slope->low > criterion.high;
-    const Judgement judgement = inside ? Judgement::holds : outside ? Judgement::fails : Judgement::undecided;
-    const bool worse = judgement != Judgement::holds && worst.judgement != Judgement::fails;
-    if (worst.evidence.empty() || worse)
-      worst = {
-          judgement,
-          fmt::format("{:.3f} [{:.3f}, {:.3f}] against {} from {:g} to {:g}; asked for [{:g}, {:g}]; {} of "
-                      "{} series: {}, {}",
-                      slope->value, slope->low, slope->high, criterion.against,
-                      number_of(*points.front(), criterion.against),
-                      number_of(*points.back(), criterion.against), criterion.low, criterion.high,
-                      judgement == Judgement::holds ? "the first" : "one", series.size(),
-                      points.front()->data, points.front()->estimator)};
-  }
-  return worst.evidence.empty() ? nothing_to_judge() : worst;
+// What the rows of one series have in common.
+std::string series_name(const ResultRow& row, std::string_view against) {
+  std::string name = fmt::format("{}, {}, {}, {}", row.data, row.estimator, row.projection, row.metric);
+  if (against != "draws" && against != "dimension") name += fmt::format(", m = {}", row.draws);
+  if (against != "length" && against != "queries") name += fmt::format(", l = {}", row.length);
+  if (against != "head_dim") name += fmt::format(", d = {}", row.head_dim);
+  return name;
 }
 
-Finding judge_agree(const Criterion& criterion, const std::vector<ResultRow>& rows) {
+// What is left to be a series: rows with a logarithm, at two counts at least. Moves the others to those that
+// lack a number.
+std::vector<Series> series_of(const Criterion& criterion, CriterionPoints& points) {
+  std::map<std::string, Series> named;
+  for (const CriterionPoint& point : std::exchange(points.usable, {})) {
+    const ResultRow& row = *point.left;
+    if (row.value <= 0 || number_of(row, criterion.against) <= 0) {
+      points.lack(row, "no logarithm");
+      continue;
+    }
+    named[series_name(row, criterion.against)].push_back(&row);
+  }
+  std::vector<Series> kept;
+  for (const auto& [name, series] : named) {
+    const bool has_slope = slope_of(series, criterion.against).has_value();
+    for (const ResultRow* row : series) {
+      if (has_slope) {
+        points.usable.push_back({row, nullptr});
+      } else {
+        points.lack(*row, "alone in its series");
+      }
+    }
+    if (has_slope) kept.push_back(series);
+  }
+  return kept;
+}
+
+// How one series came out, and how far its interval is from the contrary.
+struct SeriesFinding {
+  const Series* series = nullptr;
+  Estimated slope;
+  Judgement judgement = Judgement::holds;
+  double room = 0.0;
+};
+
+SeriesFinding judge_series(const Series& series, const Criterion& criterion) {
+  const Estimated slope = *slope_of(series, criterion.against);
+  const double inside = std::min(slope.low - criterion.low, criterion.high - slope.high);
+  const double outside = std::max(criterion.low - slope.high, slope.low - criterion.high);
+  if (inside >= 0) return {&series, slope, Judgement::holds, inside};
+  if (outside > 0) return {&series, slope, Judgement::fails, -outside};
+  return {&series, slope, Judgement::undecided, inside};
+}
+
+// The series nearest to its limit, or farthest beyond it: one that fails before one that is undecided.
+Finding judge_slope(const Criterion& criterion, const std::vector<Series>& all) {
+  const auto rank = [](Judgement judgement) {
+    return judgement == Judgement::fails ? 0 : judgement == Judgement::undecided ? 1 : 2;
+  };
+  std::vector<SeriesFinding> found;
+  for (const Series& series : all) found.push_back(judge_series(series, criterion));
+  const auto worst = *std::min_element(found.begin(), found.end(), [&](const auto& a, const auto& b) {
+    return std::pair(rank(a.judgement), a.room) < std::pair(rank(b.judgement), b.room);
+  });
+  const auto [flattest, steepest] = std::minmax_element(
+      found.begin(), found.end(), [](const auto& a, const auto& b) { return a.slope.value < b.slope.value; });
+  const auto [first, last] =
+      std::minmax_element(worst.series->begin(), worst.series->end(), [&](const auto* a, const auto* b) {
+        return number_of(*a, criterion.against) < number_of(*b, criterion.against);
+      });
+  std::string evidence = fmt::format(
+      "{:.3f} [{:.3f}, {:.3f}] against {} from {:g} to {:g}; asked for [{:g}, {:g}]", worst.slope.value,
+      worst.slope.low, worst.slope.high, criterion.against, number_of(**first, criterion.against),
+      number_of(**last, criterion.against), criterion.low, criterion.high);
+  const ResultRow& row = *worst.series->front();
+  std::string where = fmt::format("{}, {}", row.data, row.estimator);
+  if (!row.projection.empty() && row.projection != "iid") where += ", " + row.projection;
+  if (found.size() == 1) return {worst.judgement, fmt::format("{}; {}", evidence, where)};
+  return {worst.judgement,
+          fmt::format("{}; {}, the {} a limit of {} series, whose slopes are from {:.3f} to {:.3f}", evidence,
+                      where, worst.judgement == Judgement::fails ? "farthest beyond" : "nearest to",
+                      found.size(), flattest->slope.value, steepest->slope.value)};
+}
+
+Finding judge_agree(const CriterionPoints& points) {
   std::vector<double> relative;
   double largest = 0.0;
   const ResultRow* farthest = nullptr;
-  for (const auto& [left, right] : pairs_of(criterion, rows)) {
+  std::size_t equal = 0;
+  for (const auto& [left, right] : points.usable) {
     const bool exact = error_of(*left) == 0.0 && error_of(*right) == 0.0;
-    if (exact && std::abs(left->value - right->value) <= kRounding * std::abs(right->value)) continue;
+    if (exact && std::abs(left->value - right->value) <= kRounding * std::abs(right->value)) {
+      ++equal;
+      continue;
+    }
     const double error = std::hypot(error_of(*left), error_of(*right), kRounding * right->value);
     relative.push_back(error / std::abs(right->value));
     const double sigmas = std::abs(left->value - right->value) / error;
@@ -272,7 +260,7 @@ Finding judge_agree(const Criterion& criterion, const std::vector<ResultRow>& ro
       farthest = left;
     }
   }
-  if (relative.empty()) return nothing_to_judge();
+  if (relative.empty()) return {Judgement::holds, fmt::format("{} points are equal, to rounding", equal)};
   const double allowed = boost::math::quantile(
       boost::math::normal(), 1.0 - kFalseAlarm / (2.0 * static_cast<double>(relative.size())));
   std::sort(relative.begin(), relative.end());
@@ -286,15 +274,29 @@ Finding judge_agree(const Criterion& criterion, const std::vector<ResultRow>& ro
                       relative.size(), largest, place_of(*farthest), allowed, blunt)};
 }
 
+Finding judge_points(const Criterion& criterion, CriterionPoints& points) {
+  const auto series =
+      criterion.kind == CriterionKind::slope ? series_of(criterion, points) : std::vector<Series>{};
+  if (points.usable.empty()) return {Judgement::undecided, ""};
+  switch (criterion.kind) {
+    case CriterionKind::below:
+    case CriterionKind::not_above:
+      return judge_order(criterion, points);
+    case CriterionKind::slope:
+      return judge_slope(criterion, series);
+    case CriterionKind::between:
+      return judge_between(criterion, points);
+    case CriterionKind::ratio:
+      return judge_ratio(criterion, points);
+    default:
+      return judge_agree(points);
+  }
+}
+
 }  // namespace
 
-bool RowSelection::holds(const ResultRow& row) const {
-  return std::all_of(words.begin(), words.end(),
-                     [&](const auto& word) { return word_of(row, word.first) == word.second; }) &&
-         std::all_of(ranges.begin(), ranges.end(), [&](const auto& range) {
-           const double number = number_of(row, range.first);
-           return number >= range.second.first && number <= range.second.second;
-         });
+bool compares_two(CriterionKind kind) {
+  return kind != CriterionKind::between && kind != CriterionKind::slope;
 }
 
 std::string_view judgement_name(Judgement judgement) {
@@ -309,29 +311,18 @@ std::string_view judgement_name(Judgement judgement) {
 }
 
 Finding judge(const Criterion& criterion, const std::vector<ResultRow>& rows) {
-  switch (criterion.kind) {
-    case CriterionKind::below:
-    case CriterionKind::not_above:
-      return judge_order(criterion, rows);
-    case CriterionKind::slope:
-      return judge_slope(criterion, rows);
-    case CriterionKind::between:
-      return judge_between(criterion, rows);
-    case CriterionKind::ratio:
-      return judge_ratio(criterion, rows);
-    default:
-      return judge_agree(criterion, rows);
-  }
-}
-
-void require_row_field(const std::string& field, bool number) {
-  std::vector<std::string_view> names;
-  if (number) {
-    for (const auto& known : kNumbers) names.push_back(known.name);
-  } else {
-    for (const auto& known : kWords) names.push_back(known.name);
-  }
-  require_known("field", field, names);
+  CriterionPoints points = points_of(criterion, rows);
+  if (points.all() == 0) return {Judgement::undecided, "no row to judge"};
+  Finding finding = judge_points(criterion, points);
+  if (points.lacking == 0) return finding;
+  const double share = static_cast<double>(points.lacking) / static_cast<double>(points.all());
+  const bool too_many = share > criterion.missing;
+  if (too_many && finding.judgement == Judgement::holds) finding.judgement = Judgement::undecided;
+  if (!finding.evidence.empty()) finding.evidence += "; ";
+  finding.evidence += points.lacking_text();
+  if (too_many && criterion.missing > 0.0)
+    finding.evidence += fmt::format(", more than the share of {:g} that may have none", criterion.missing);
+  return finding;
 }
 
 }  // namespace attngap

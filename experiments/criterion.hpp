@@ -1,24 +1,12 @@
 #pragma once
 
-#include "experiments/result_row.hpp"
+#include "experiments/row_selection.hpp"
 
-#include <map>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace attngap {
-
-/// Which rows of a run a criterion speaks of: those whose fields have these values. Rows without a finite
-/// value are never meant.
-struct RowSelection {
-  std::map<std::string, std::string> words;  ///< data, estimator, projection, target, metric
-  std::map<std::string, std::pair<double, double>>
-      ranges;  ///< draws, dimension, length, head_dim, queries: from, to
-
-  bool holds(const ResultRow& row) const;
-};
 
 /// What a criterion asks of the rows it selects.
 enum class CriterionKind {
@@ -38,7 +26,11 @@ struct Criterion {
   RowSelection left, right;
   std::string against = "draws";  ///< of `slope`: draws, length, head_dim or queries
   double low = 0.0, high = 0.0;
+  double missing = 0.0;  ///< the share of points that may be without a number
 };
+
+/// Whether a criterion of this kind compares two selections.
+bool compares_two(CriterionKind kind);
 
 /// How a criterion came out.
 enum class Judgement { holds, fails, undecided };
@@ -52,10 +44,16 @@ struct Finding {
   std::string evidence;
 };
 
-/// Judges a criterion by the rows of its run. Without a row it is undecided.
+/// Judges a criterion by the rows of its run.
 ///
 /// Two rows are at the same point when they agree in data, estimator, projection, metric, draws, length,
 /// head_dim and queries, but for those that both selections name, and queries where both name a length.
+///
+/// A point counts where its rows have a finite number of a status that vouches for it (ok, scaled,
+/// rse-not-reached) and a standard error, which only metrics without a draw may lack. The others, a row with
+/// none to compare it with, a ratio over 0, and numbers that a slope has no logarithm of, are points without
+/// a number: the evidence counts them, and a criterion of which more than the share `missing` is such, or
+/// all, does not hold but is undecided, if it does not fail by the others.
 ///
 ///   below, ratio, between   decided at 3 standard errors of the closest point, where there are any
 ///   not_above   fails where left is above right by 3 standard errors; undecided when the median standard
@@ -63,13 +61,10 @@ struct Finding {
 ///   slope   of ln y = a + b ln x in every series by least squares, all points alike; decided when the 95 %
 ///           interval of b lies inside the range or outside: the normal one of the rows' relative standard
 ///           errors as if independent (wide for counts that share their draws), or Student's of the scatter
-///           about the line, whichever is wider
+///           about the line, whichever is wider. The evidence is of the series nearest to its limit
 ///   agree   as many standard errors, beyond a relative rounding of 1e-12, as make one false alarm in 10⁴
 ///           over all points; undecided when the median relative standard error is above 0.2, as then
 ///           nothing could disagree
 Finding judge(const Criterion& criterion, const std::vector<ResultRow>& rows);
-
-/// Throws BadInput unless `field` is one a selection may name.
-void require_row_field(const std::string& field, bool number);
 
 }  // namespace attngap

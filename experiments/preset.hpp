@@ -2,6 +2,7 @@
 
 #include "experiments/criterion.hpp"
 
+#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,13 +20,13 @@ struct PresetRun {
 /// A figure of a paper: how it was made there, how it is made here, and what it must show.
 ///
 /// A preset is a JSON object with the texts `title`, `paper`, `protocol`, `ours` and `expected`; perhaps
-/// `label`, what every picture says of its origin (else `paper`); `runs`, a
-/// list of objects with `name` (letters, digits, - and _), `experiment`, `options` (of `attngap run`: a text,
-/// a number, true, or a list of them) and, where a shorter run will do, `quick` (the options that then
-/// differ); and `criteria`, a list of objects with `claim`, `run`, and one of `below`, `not-above` (two
-/// selections), `ratio` (two; `within`), `between` (one; `within`), `slope` (one; `against`, `within`) and
-/// `agree` (two). A selection is an object of fields of a row; a number stands for itself, a pair for a
-/// range. `{heads}` in an option is the directory of the bundled heads.
+/// `label`, what every picture says of its origin (else `paper`); `runs`, a list of objects with `name`
+/// (letters, digits, - and _), `experiment`, `options` (of `attngap run`: a text, a number, true, or a list of
+/// them) and, where a shorter run will do, `quick` (the options that then differ); and `criteria`, a list of
+/// objects with `claim`, `run`, one of `below`, `not-above` (two selections), `ratio` (two; `within`),
+/// `between` (one; `within`), `slope` (one; `against`, `within`) and `agree` (two), and `missing`, the share
+/// of points that may have no number, if there are any. A selection is an object of fields of a row; a number
+/// stands for itself, a pair for a range. `{heads}` in an option is the directory of the bundled heads.
 struct Preset {
   std::string name;
   std::string title;
@@ -47,7 +48,17 @@ struct PresetText {
 /// Every bundled preset, in the order of their names; the files are experiments/presets/NAME.json.
 std::span<const PresetText> preset_texts();
 
-/// Reads a preset. Throws BadInput naming the preset, the entry and what is wrong with it.
+/// Reads a preset. Throws BadInput naming the preset (`where`, if it is a file), the entry, its value and
+/// what it must be.
 Preset parse_preset(const std::string& name, std::string_view json, const std::string& heads);
+Preset parse_preset(const std::string& name, std::string_view json, const std::string& heads,
+                    const std::string& where);
+
+/// Reads the preset of a user's file, which is called as the file is without its ending. Throws BadInput when
+/// it cannot be read, is no file, or larger than a preset can be.
+Preset read_preset(const std::filesystem::path& file, const std::string& heads);
+
+/// WHERE: criterion "CLAIM", as complaints about one begin.
+std::string criterion_place(std::string_view where, std::string_view claim);
 
 }  // namespace attngap

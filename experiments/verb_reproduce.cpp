@@ -9,8 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
-#include <iterator>
+#include <optional>
 
 #include <nlohmann/json.hpp>
 
@@ -36,18 +35,14 @@ bool is_file(const std::string& figure) {
 }
 
 Preset preset_of(const std::string& figure, const std::string& heads) {
-  if (is_file(figure)) {
-    std::ifstream file(figure, std::ios::binary);
-    require(file.good(), "{}: cannot be read; give a JSON file of a preset", figure);
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
-    return parse_preset(std::filesystem::path(figure).stem().string(), text, heads);
-  }
+  if (is_file(figure)) return read_preset(figure, heads);
   const auto texts = preset_texts();
   const auto found =
       std::find_if(texts.begin(), texts.end(), [&](const PresetText& text) { return text.name == figure; });
   if (found == texts.end()) {
     const auto names = bundled_names();
-    const std::vector<std::string_view> known(names.begin(), names.end());
+    std::vector<std::string_view> known(names.begin(), names.end());
+    known.emplace_back("all");
     require_known("figure", figure, known);
   }
   return parse_preset(figure, found->json, heads);
@@ -55,11 +50,14 @@ Preset preset_of(const std::string& figure, const std::string& heads) {
 
 std::vector<Preset> presets_asked(const VerbOptions& options) {
   std::vector<std::string> figures = options.list("figures");
-  if (figures.empty() || std::find(figures.begin(), figures.end(), "all") != figures.end())
-    figures = bundled_names();
+  const std::string heads = options.text("heads");
+  const bool all = figures.empty() || std::erase(figures, "all") > 0;
   std::vector<Preset> presets;
+  if (all)
+    for (const std::string& name : bundled_names()) presets.push_back(preset_of(name, heads));
   for (const std::string& figure : figures) {
-    Preset preset = preset_of(figure, options.text("heads"));
+    Preset preset = preset_of(figure, heads);  // an unknown one is refused beside `all`, too
+    if (all && !is_file(figure)) continue;
     for (const Preset& other : presets)
       require(other.name != preset.name, "two figures are called {}; name each once", preset.name);
     presets.push_back(std::move(preset));
@@ -164,6 +162,15 @@ std::vector<std::string> words_of(const PresetRun& run, const VerbOptions& optio
   return words;
 }
 
+// A selection of what no row has is a mistake of the preset, and nothing to be undecided about.
+Finding found(const Criterion& criterion, const std::vector<ResultRow>& rows, const std::string& figure) {
+  const std::string place = criterion_place(figure, criterion.claim);
+  criterion.left.require_met(rows, fmt::format("{}: run \"{}\"", place, criterion.run));
+  if (compares_two(criterion.kind))
+    criterion.right.require_met(rows, fmt::format("{}: run \"{}\"", place, criterion.run));
+  return judge(criterion, rows);
+}
+
 // Nothing when it was interrupted.
 std::optional<Reproduced> reproduced(const Preset& preset, const VerbOptions& options,
                                      const std::filesystem::path& directory) {
@@ -173,7 +180,8 @@ std::optional<Reproduced> reproduced(const Preset& preset, const VerbOptions& op
     const auto rows = finished_rows(words_of(run, options, directory), {preset.title, preset.label});
     if (!rows) return std::nullopt;
     for (std::size_t i = 0; i < preset.criteria.size(); ++i)
-      if (preset.criteria[i].run == run.name) done.findings[i] = judge(preset.criteria[i], *rows);
+      if (preset.criteria[i].run == run.name)
+        done.findings[i] = found(preset.criteria[i], *rows, preset.name);
   }
   done.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return done;

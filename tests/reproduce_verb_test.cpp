@@ -125,32 +125,103 @@ TEST_F(ReproduceTest, RefusesWhatItCannotReproduce) {
   expect_refused({"reproduce", "favor-output-error"}, {"--out"});
   expect_refused({"reproduce", "elementwise-eror", "--out", "out"},
                  {"elementwise-eror", "elementwise-error"});
-  expect_refused({"reproduce", "absent.json", "--out", "out"}, {"absent.json", "cannot be read"});
+  expect_refused({"reproduce", "all", "bogus", "--out", "out"}, {"unknown figure \"bogus\""});
+  expect_refused({"reproduce", "bogus", "all", "--list"}, {"unknown figure \"bogus\""});
+  expect_refused({"reproduce", "al", "--out", "out"}, {"\"all\""});
   expect_refused({"reproduce", "elementwise-error", "--out", "out", "--heads", "nowhere"},
                  {"nowhere/lm_kjv_l0_h3.npz"});
   expect_refused({"reproduce", "elementwise-error", "elementwise-error", "--out", "out"},
                  {"elementwise-error"});
+  write_preset(kTrue, "elementwise-error.json");
+  expect_refused({"reproduce", "all", "elementwise-error.json", "--out", "out"},
+                 {"two figures are called elementwise-error"});
+}
+
+TEST_F(ReproduceTest, AllMayBeNamedBesideOneOfItsOwnAndOneOfTheUsers) {
+  write_preset(kTrue);
+  const Finished finished = attngap({"reproduce", "all", "elementwise-error", "own.json", "--list"});
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  for (const char* figure : {"favor-output-error\n", "elementwise-error\n", "own\n"})
+    EXPECT_THAT(finished.out, HasSubstr(figure));
+}
+
+TEST_F(ReproduceTest, RefusesWhatIsNoPresetFile) {
+  expect_refused({"reproduce", "absent.json", "--out", "out"}, {"absent.json", "no such file"});
+  std::filesystem::create_directory(path("folder.json"));
+  expect_refused({"reproduce", "folder.json", "--out", "out"}, {"folder.json", "a directory", "JSON file"});
+  std::ofstream(path("huge.json")) << std::string((1 << 20) + 1, ' ');
+  expect_refused({"reproduce", "huge.json", "--out", "out"},
+                 {"huge.json", "1048577 bytes", "at most 1048576"});
+  std::ofstream(path("deep.json")) << std::string(100000, '[');
+  expect_refused({"reproduce", "deep.json", "--out", "out"}, {"deep.json", "not JSON"});
+  std::ofstream(path("empty.json"));
+  expect_refused({"reproduce", "empty.json", "--out", "out"}, {"empty.json", "not JSON"});
 }
 
 TEST_F(ReproduceTest, SaysWhatIsWrongWithAPreset) {
   std::ofstream(path("own.json")) << "{";
-  expect_refused(own(), {"own", "not JSON"});
+  expect_refused(own(), {"own.json", "not JSON"});
+  std::ofstream(path("own.json")) << "[1, 2]";
+  expect_refused(own(), {"own.json: a list of 2 where a preset is to be"});
   std::ofstream(path("own.json")) << R"({"title": "T"})";
-  expect_refused(own(), {"own", "paper"});
+  expect_refused(own(), {"own.json: paper is missing"});
+  std::ofstream(path("own.json")) << R"({"title": 3})";
+  expect_refused(own(), {"own.json: title = 3, must be a text"});
+  std::ofstream(path("own.json")) << R"({"title": "T", "title": "U"})";
+  expect_refused(own(), {"own.json: \"title\" is there twice"});
+  std::ofstream(path("own.json")) << R"({"title": 1e999})";
+  expect_refused(own(), {"own.json: a number is beyond", "1e999", "1.8e308"});
+}
+
+TEST_F(ReproduceTest, SaysWhatIsWrongWithACriterion) {
+  const auto refused = [&](const std::string& entries, const std::vector<std::string>& said) {
+    write_preset(R"({"claim": "c", "run": "one", )" + entries + "}");
+    std::vector<std::string> all{"own.json: criterion \"c\""};
+    all.insert(all.end(), said.begin(), said.end());
+    expect_refused(own(), all);
+  };
   write_preset(R"({"claim": "c", "run": "two", "below": [{}, {}]})");
-  expect_refused(own(), {"\"c\"", "two"});
-  write_preset(R"({"claim": "c", "run": "one"})");
-  expect_refused(own(), {"\"c\"", "one of below"});
-  write_preset(R"({"claim": "c", "run": "one", "below": [{}]})");
-  expect_refused(own(), {"\"c\"", "two selections"});
-  write_preset(R"({"claim": "c", "run": "one", "between": {}})");
-  expect_refused(own(), {"\"c\"", "within"});
-  write_preset(R"({"claim": "c", "run": "one", "between": {"metrics": "mse"}, "within": [0, 1]})");
-  expect_refused(own(), {"metrics", "metric"});
-  write_preset(R"({"claim": "c", "run": "one", "between": {"draws": [1, 2, 3]}, "within": [0, 1]})");
-  expect_refused(own(), {"draws", "pair of numbers"});
+  expect_refused(own(), {"criterion \"c\"", "unknown run \"two\"", "\"one\""});
   write_preset(R"({"claim": "c", "run": "one", "betwen": {}})");
   expect_refused(own(), {"betwen", "between"});
+  refused(R"("within": [0, 1])", {"one of below"});
+  refused(R"("below": [{}])", {"below = a list of 1, must be a list of two selections"});
+  refused(R"("between": 3, "within": [0, 1])", {"between: 3 where a selection of rows is to be"});
+  refused(R"("between": {})", {"between needs a range within"});
+  refused(R"("below": [{}, {}], "within": [0, 1])", {"below takes no within"});
+  refused(R"("between": {"metrics": "mse"}, "within": [0, 1])", {"unknown field \"metrics\"", "\"metric\""});
+  refused(R"("between": {"metric": 3}, "within": [0, 1])", {"between: metric = 3, must be a text in quotes"});
+  refused(R"("below": [{}, {"metric": null}])", {"second selection: metric = null, must be a text"});
+  refused(R"("between": {"draws": "16"}, "within": [0, 1])", {"draws = \"16\", must be a number or a pair"});
+  refused(R"("between": {"draws": [1, 2, 3]}, "within": [0, 1])", {"draws = a list of 3", "pair of numbers"});
+  refused(R"("between": {"draws": [2, 1]}, "within": [0, 1])", {"draws goes from 2 to 1"});
+  write_preset(R"({"claim": "c", "run": "one", "between": {}, "within": [0, 1e999]})");
+  expect_refused(own(), {"own.json: a number is beyond", "1e999"});
+  refused(R"("between": {}, "within": "wide")", {"within = \"wide\", must be a number"});
+  for (const char* kind : {R"("below": [{}, {}])", R"("agree": [{}, {}])", R"("between": {}, "within": 1)",
+                           R"("ratio": [{}, {}], "within": 1)"})
+    refused(std::string(kind) + R"(, "against": "draws")", {"takes no against, which is of slope"});
+  refused(R"("slope": {}, "within": 1, "against": "drawz")", {"unknown field of against", "\"draws\""});
+  for (const char* share : {"1", "-0.1", "[0, 0.5]", "\"few\""})
+    refused(std::string(R"("between": {}, "within": 1, "missing": )") + share, {"missing = "});
+}
+
+TEST_F(ReproduceTest, ACriterionAboutWhatNoRowHasIsAMistakeOfThePreset) {
+  const auto complaint = [&](const std::string& selection) {
+    write_preset(R"({"claim": "c", "run": "one", "within": [0, 9], "between": )" + selection + "}");
+    const Finished finished = attngap(own({"--quiet"}));
+    EXPECT_EQ(finished.exit_code, 2) << selection << finished.err;
+    EXPECT_THAT(finished.err, HasSubstr("criterion \"c\""));
+    return finished.err;
+  };
+  EXPECT_THAT(complaint(R"({"metric": "median_relativ_error"})"), HasSubstr("\"median_relative_error\""));
+  EXPECT_FALSE(std::filesystem::exists(path("out")))
+      << "no metric at all is found before anything is measured";
+  EXPECT_THAT(complaint(R"({"metric": "speedup"})"), HasSubstr("run \"one\": no row has metric \"speedup\""));
+  EXPECT_THAT(complaint(R"({"estimator": "rfaa"})"),
+              HasSubstr("no row has estimator \"rfaa\"; did you mean \"rfa\""));
+  EXPECT_THAT(complaint(R"({"draws": 5})"), HasSubstr("no row has draws 5; the rows have 0, 4, 64"));
+  EXPECT_THAT(complaint(R"({"estimator": "zero", "draws": 4})"), HasSubstr("together"));
 }
 
 }  // namespace
