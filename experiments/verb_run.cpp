@@ -286,8 +286,7 @@ VerbOptions run_options() {
   return options;
 }
 
-std::optional<std::vector<ResultRow>> finished_rows(const std::vector<std::string>& words,
-                                                    const FigureOrigin& origin) {
+std::optional<FinishedRun> finished_run(const std::vector<std::string>& words, const FigureOrigin& origin) {
   VerbOptions options = run_options();
   require(options.parse(words), "a run is to be carried out, and --help is no run");
   check_options(options, false);
@@ -298,13 +297,19 @@ std::optional<std::vector<ResultRow>> finished_rows(const std::vector<std::strin
   const std::filesystem::path directory = options.text("out");
   RunStore store = RunStore::open_or_create(
       directory, text, {command_of(options), spec.cells(), replicates_to_draw(spec, control.shard)});
+  const std::size_t earlier = store.sessions().size();
   if (measure(spec, store, control, options.flag("quiet")) == RunOutcome::interrupted) return std::nullopt;
   write_results(directory, spec, store);
-  auto rows = store.rows();
+  FinishedRun run{store.rows(), spec.seed};
+  for (const RunSession& session : store.sessions()) {
+    run.seconds += session.last - session.started;
+    run.finished = std::max(run.finished, session.last);
+  }
+  run.measured = store.sessions().size() > earlier;
   write_origin(origin, directory);
-  draw_figures(rows, directory / "figures", options.formats(), &interrupted, origin);
+  draw_figures(run.rows, directory / "figures", options.formats(), &interrupted, origin);
   if (interrupted) return std::nullopt;
-  return rows;
+  return run;
 }
 
 int report_run(const VerbOptions& options, const std::filesystem::path& directory, const RunSpec& spec,

@@ -25,10 +25,18 @@ std::vector<std::string> check_data(const RunSpec& spec, int threads);
 int report_run(const VerbOptions& options, const std::filesystem::path& directory, const RunSpec& spec,
                const RunStore& store);
 
-/// What `run` with these words measures, as `run` stores it and draws its figures, without its summary; what
+/// A run that is complete.
+struct FinishedRun {
+  std::vector<ResultRow> rows;
+  std::uint64_t seed = 0;
+  double seconds = 0.0;   ///< all processes that worked on it took, up to their last commit
+  double finished = 0.0;  ///< the last commit, in seconds since 1970
+  bool measured = false;  ///< by this process, at least in part; otherwise it was there
+};
+
+/// Carries out `run` with these words, as `run` stores it and draws its figures, without its summary; what
 /// the store has already is not measured again. Its figures say `origin`. Nothing when it was interrupted.
-std::optional<std::vector<ResultRow>> finished_rows(const std::vector<std::string>& words,
-                                                    const FigureOrigin& origin);
+std::optional<FinishedRun> finished_run(const std::vector<std::string>& words, const FigureOrigin& origin);
 
 /// Says so, and how to go on; returns the exit code.
 int say_interrupted();

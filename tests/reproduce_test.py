@@ -35,6 +35,12 @@ def main(attngap, heads, scratch):
                 complaints.append(said)
     page = (out / "reproduction.md").read_text()
     complaints += [f"{one['name']} is not on the page" for one in figures if f"`{one['name']}`" not in page]
+
+    # One figure alone, read from its store: the others stay, and so does the time it took.
+    again = subprocess.run([attngap, "reproduce", "elementwise-polynomials", "--quick", "--out", str(out), "--formats", "svg",
+                            "--quiet"], capture_output=True, text=True)
+    if again.returncode != 0 or (out / "reproduction.md").read_text() != page:
+        complaints.append(f"one figure alone changes the page: exit code {again.returncode}: {again.stderr}")
     return complaints
 
 

@@ -105,6 +105,55 @@ TEST_F(ReproduceTest, ExitsWithOneWhenACriterionDoesNotHold) {
   EXPECT_THAT(read_text(path("out/reproduction.md")), HasSubstr("| fails |"));
 }
 
+TEST_F(ReproduceTest, AFigureJoinsThoseThatWereMadeBefore) {
+  write_preset(kTrue);
+  write_preset(kFalse, "another.json");
+  ASSERT_EQ(attngap(own()).exit_code, 0);
+  const auto first = nlohmann::json::parse(read_text(path("out/reproduction.json")));
+  EXPECT_EQ(first[0]["runs"][0]["seed"], 1);
+  EXPECT_FALSE(first[0]["quick"]);
+  const Finished second =
+      attngap({"reproduce", "another.json", "--out", "out", "--formats", "none", "--json"});
+  EXPECT_EQ(second.exit_code, 1);
+  const auto printed = nlohmann::json::parse(second.out);
+  ASSERT_EQ(printed.size(), 1U) << "what this command made";
+  EXPECT_EQ(printed[0]["name"], "another");
+
+  const auto both = nlohmann::json::parse(read_text(path("out/reproduction.json")));
+  ASSERT_EQ(both.size(), 2U);
+  EXPECT_EQ(both[0], printed[0]);
+  EXPECT_EQ(both[1], first[0]) << "with its own date, seed and judgement";
+  const std::string page = read_text(path("out/reproduction.md"));
+  EXPECT_THAT(page, HasSubstr("- **Made:** `own`, measured in "));
+  EXPECT_THAT(page, HasSubstr("- **Made:** `another`, measured in "));
+  EXPECT_THAT(page, HasSubstr("| zero is exact | fails |"));
+  EXPECT_THAT(page, HasSubstr("| zero is off by one | holds |"));
+
+  write_preset(kTrue, "another.json");  // the same run, judged anew
+  ASSERT_EQ(attngap({"reproduce", "another.json", "--out", "out", "--formats", "none"}).exit_code, 0);
+  EXPECT_THAT(read_text(path("out/reproduction.md")), Not(HasSubstr("zero is exact")));
+}
+
+TEST_F(ReproduceTest, WhatIsReadKeepsTheTimeItTookToMeasure) {
+  write_preset(kTrue);
+  EXPECT_THAT(attngap(own()).out, HasSubstr("T  (own, measured in "));
+  const std::string pages = read_text(path("out/reproduction.json"));
+  const double seconds = nlohmann::json::parse(pages)[0]["seconds"];
+  EXPECT_GT(seconds, 0.0);
+  EXPECT_THAT(attngap(own()).out, HasSubstr("T  (own, read; it was measured in "));
+  EXPECT_EQ(read_text(path("out/reproduction.json")), pages)
+      << "date and seconds are those of the measurement";
+}
+
+TEST_F(ReproduceTest, DoesNotWriteOverPagesThatAreNotItsOwn) {
+  write_preset(kTrue);
+  std::filesystem::create_directory(path("out"));
+  for (const char* pages : {"", "{}", "[3]", R"([{"name": "own"}])"}) {
+    std::ofstream(path("out/reproduction.json")) << pages;
+    expect_refused(own(), {"out/reproduction.json", "move it away"});
+  }
+}
+
 TEST_F(ReproduceTest, QuickIsAnotherRun) {
   write_preset(kTrue);
   ASSERT_EQ(attngap(own({"--quick"})).exit_code, 0);
