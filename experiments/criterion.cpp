@@ -66,19 +66,21 @@ Finding judge_within(const std::vector<Number>& numbers, const Criterion& criter
   const auto [least, most] = std::minmax_element(
       numbers.begin(), numbers.end(), [](const Number& a, const Number& b) { return a.value < b.value; });
   const bool at_an_end = closest->error == 0 && (closest->value == low || closest->value == high);
-  std::string evidence = fmt::format("{} from {:.4g} to {:.4g} over {} points; asked for [{:g}, {:g}]", what,
-                                     least->value, most->value, numbers.size(), low, high);
-  if (closest->error > 0 || numbers.size() > 1)
-    evidence += fmt::format("; closest to an end: {:.4g}{} at {}", closest->value,
-                            closest->error > 0 ? fmt::format(" ± {:.2g}", closest->error) : std::string(),
-                            place_of(*closest->row));
+  const std::string error = closest->error > 0 ? fmt::format(" ± {:.2g}", closest->error) : std::string();
+  const std::string at = fmt::format("{:.4g}{} at {}", closest->value, error, place_of(*closest->row));
+  const std::string evidence =
+      numbers.size() == 1
+          ? fmt::format("{} {}; asked for [{:g}, {:g}]", what, at, low, high)
+          : fmt::format(
+                "{}s from {:.4g} to {:.4g} over {} points; asked for [{:g}, {:g}]; closest to an end: {}",
+                what, least->value, most->value, numbers.size(), low, high, at);
   return {at_an_end ? Judgement::holds : decided(margin(*closest).first), evidence};
 }
 
 Finding judge_between(const Criterion& criterion, const CriterionPoints& points) {
   std::vector<Number> numbers;
   for (const auto& [row, none] : points.usable) numbers.push_back({row->value, error_of(*row), row});
-  return judge_within(numbers, criterion, "values");
+  return judge_within(numbers, criterion, "value");
 }
 
 Finding judge_ratio(const Criterion& criterion, const CriterionPoints& points) {
@@ -88,7 +90,7 @@ Finding judge_ratio(const Criterion& criterion, const CriterionPoints& points) {
     const double error = std::hypot(error_of(*left), ratio * error_of(*right)) / std::abs(right->value);
     numbers.push_back({ratio, error, left});
   }
-  return judge_within(numbers, criterion, "ratios");
+  return judge_within(numbers, criterion, "ratio");
 }
 
 double error_of(const CriterionPoint& point) {

@@ -91,6 +91,14 @@ TEST(Criterion, NotAboveFailsAtThreeErrorsAndIsUndecidedWhereThoseAreLarge) {
   EXPECT_EQ(judged(step, {row("a", 8, 1.0, 0.0)}), Judgement::undecided);
 }
 
+TEST(Criterion, BelowShowsTheClosestOfNumbersWithoutAnError) {
+  const Criterion below = comparing(CriterionKind::below);
+  const std::vector<ResultRow> rows{row("a", 4, 0.1, 0.0), row("b", 4, 1.0, 0.0), row("a", 8, 5.0, 0.0),
+                                    row("b", 8, 6.0, 0.0)};
+  EXPECT_THAT(judge(below, rows).evidence, HasSubstr("5 against 6 at head, a, m = 8"));
+  EXPECT_THAT(judge(below, rows).evidence, HasSubstr("largest ratio 0.833"));
+}
+
 TEST(Criterion, WithoutAnErrorTheNumbersDecide) {
   const Criterion below = comparing(CriterionKind::below);
   EXPECT_EQ(judged(below, {row("a", 4, 1.0, 0.0), row("b", 4, 1.1, 0.0)}), Judgement::holds);
@@ -176,6 +184,16 @@ TEST(Criterion, BetweenAndRatioLookAtTheWorstPoint) {
   EXPECT_EQ(judged(between, {row("a", 4, 1.5, 0.1), row("a", 8, 1.9, 0.05)}), Judgement::undecided);
   EXPECT_EQ(judged(between, {row("a", 4, 1.5, 0.1), row("a", 8, 2.2, 0.05)}), Judgement::fails);
   EXPECT_EQ(judged(between, {row("a", 4, 2.0, 0.0)}), Judgement::holds) << "an end belongs to the range";
+
+  EXPECT_THAT(
+      judge(between, {row("a", 4, 1.5, 0.1), row("a", 8, 1.9, 0.05)}).evidence,
+      HasSubstr("values from 1.5 to 1.9 over 2 points; asked for [1, 2]; closest to an end: 1.9 ± 0.05 at "
+                "head, a, m = 8"));
+  EXPECT_THAT(judge(between, {row("a", 4, 1.2, 0.0), row("a", 8, 1.9, 0.0)}).evidence,
+              HasSubstr("closest to an end: 1.9 at head, a, m = 8"))
+      << "of numbers without an error, too";
+  EXPECT_THAT(judge(between, {row("a", 4, 1.5, 0.1)}).evidence,
+              HasSubstr("value 1.5 ± 0.1 at head, a, m = 4"));
 
   Criterion ratio = comparing(CriterionKind::ratio);
   ratio.low = 1.8;

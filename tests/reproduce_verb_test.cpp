@@ -56,6 +56,28 @@ TEST_F(ReproduceTest, ListsEveryFigureWithItsPaper) {
   EXPECT_FALSE(std::filesystem::exists(path("out")));
 }
 
+// A machine is faster than another by tens, but what grows with the square does not pass for what grows in
+// proportion.
+TEST(BundledPresets, AskTimeForRangesThatCanBeMissed) {
+  int judged = 0;
+  for (const PresetText& text : preset_texts())
+    for (const Criterion& one : parse_preset(std::string(text.name), text.json, "heads").criteria) {
+      const auto metric = one.left.words.find("metric");
+      if (metric == one.left.words.end() || one.low == one.high) continue;
+      if (metric->second != "seconds" && metric->second != "speedup" && metric->second != "peak_bytes")
+        continue;
+      ++judged;
+      EXPECT_GT(one.low, 0.0) << text.name << ": " << one.claim;
+      EXPECT_LE(one.high, 40.0 * one.low) << text.name << ": " << one.claim;
+      if (one.kind != CriterionKind::ratio || metric->second != "seconds") continue;
+      const double lengths = one.left.ranges.at("length").first / one.right.ranges.at("length").first;
+      const double linear = lengths, quadratic = lengths * lengths;
+      EXPECT_FALSE(one.low <= linear && quadratic <= one.high) << text.name << ": " << one.claim;
+      EXPECT_FALSE(one.low <= 1.0 && linear <= one.high) << text.name << ": " << one.claim;
+    }
+  EXPECT_GE(judged, 10);
+}
+
 TEST_F(ReproduceTest, JudgesAPresetOfTheUsersOwn) {
   write_preset(kTrue);
   const Finished finished = attngap(own());
