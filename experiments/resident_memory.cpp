@@ -1,6 +1,7 @@
 #include "experiments/resident_memory.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <string>
 
@@ -25,10 +26,20 @@ std::int64_t status_bytes(const std::string& name) {
 constexpr int kMapped = 128 << 10;
 constexpr int kKept = 32 << 20;
 
+// malloc_trim leaves the end of every arena but the first, which may be what an earlier thread had: freeing a
+// block of 64 KiB and more gives it back, where the threshold is small.
+void trim_own_arena() {
+  constexpr std::size_t kEnough = 100 << 10;
+  mallopt(M_TRIM_THRESHOLD, kMapped);
+  void* volatile block = std::malloc(kEnough);
+  std::free(block);
+}
+
 }  // namespace
 
 ResidentPeak::ResidentPeak() {
   mallopt(M_MMAP_THRESHOLD, kMapped);
+  trim_own_arena();
   malloc_trim(0);
   std::ofstream("/proc/self/clear_refs") << "5";
   start_ = status_bytes("VmRSS");
@@ -36,6 +47,7 @@ ResidentPeak::ResidentPeak() {
 
 ResidentPeak::~ResidentPeak() {
   mallopt(M_MMAP_THRESHOLD, kKept);
+  mallopt(M_TRIM_THRESHOLD, 2 * kKept);
 }
 
 std::int64_t ResidentPeak::bytes() const {
