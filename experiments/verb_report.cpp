@@ -4,6 +4,7 @@
 #include "experiments/result_table.hpp"
 #include "experiments/verb.hpp"
 #include "experiments/verb_options.hpp"
+#include "plots/decomposition_chart.hpp"
 #include "plots/figures.hpp"
 #include "plots/report.hpp"
 
@@ -139,13 +140,36 @@ std::vector<ReportPicture> pictures_of(const std::vector<ResultRow>& rows,
   return pictures;
 }
 
+// The decompositions whose figures lie there, with their pictures.
+void add_decompositions(ReportSource& source, const std::filesystem::path& figures,
+                        std::set<std::string>& messages) {
+  std::vector<std::filesystem::path> files;
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(figures, none))
+    if (entry.path().extension() == ".csv" && entry.path().filename().string().starts_with("decomposition_"))
+      files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  for (std::filesystem::path& file : files) {
+    const std::string name = file.stem().string();
+    auto chart = decomposition_chart(name, text_of(file).value_or(""));
+    if (!chart) {
+      messages.insert(fmt::format("{}: not the data of a decomposition; left out", file.string()));
+      continue;
+    }
+    source.decompositions.push_back(std::move(*chart));
+    if (auto svg = text_of(file.replace_extension(".svg")))
+      source.pictures.push_back({name + ".svg", name, *svg});
+  }
+}
+
 }  // namespace
 
 int verb_report(const std::vector<std::string>& arguments) {
   VerbOptions options("report DIR",
                       "Writes DIR/report.html: the run in DIR on one page that opens without a network, with "
                       "charts,\ntables, figures, definitions and provenance, and the verdicts of "
-                      "DIR/verify.json if it is there\n(attngap verify --json > DIR/verify.json).");
+                      "DIR/verify.json if it is there\n(attngap verify --json > DIR/verify.json). What "
+                      "`attngap decompose --figures DIR/figures` drew is there, too.");
   options.positional("directory", 1);
   options.add("out", "", "write to this file instead");
   options.add_shared({"quiet"});
@@ -168,6 +192,7 @@ int verb_report(const std::vector<std::string>& arguments) {
   source.metrics = metrics_of(source.rows);
   std::set<std::string> messages;
   source.pictures = pictures_of(source.rows, directory / "figures", messages);
+  add_decompositions(source, directory / "figures", messages);
   if (!has_charting_library())
     messages.insert(
         "pictures instead of charts: this program was built without the charting library (CONTRIBUTING.md)");

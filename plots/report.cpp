@@ -3,7 +3,6 @@
 #include "plots/mathml.hpp"
 #include "plots/palette.hpp"
 #include "plots/report_assets.hpp"
-#include "plots/report_chart.hpp"
 #include "plots/report_formulas.hpp"
 #include "plots/report_table.hpp"
 
@@ -61,6 +60,11 @@ std::string results_section(const std::vector<ReportChart>& charts, bool interac
                         escaped(chart.title), escaped(chart.experiment), chart.note.empty() ? "" : ": ",
                         escaped(chart.note));
     const bool drawn = interactive && !chart.variables.empty();
+    if (drawn && chart.map)
+      html += fmt::format(
+          "<h4>Map over {} and {}</h4>\n<div class=\"interactive\" data-map=\"{}\"></div>\n"
+          "<h4>Curves</h4>\n",
+          escaped(chart.variables[chart.map->x].title), escaped(chart.variables[chart.map->y].title), i);
     if (drawn) html += fmt::format("<div class=\"interactive\" data-chart=\"{}\"></div>\n", i);
     const std::string table = results_table(chart);
     html +=
@@ -179,7 +183,8 @@ std::string scripts_of(const std::vector<ReportChart>& charts) {
   html += fmt::format("<script type=\"application/json\" id=\"palette\">{}</script>\n", palette_json());
   html +=
       fmt::format("<script type=\"application/json\" id=\"charts\">{}</script>\n", charts_as_json(charts));
-  html += fmt::format("<script>\n{}</script>\n<script>\n{}</script>\n", charting_library(), report_script());
+  html += fmt::format("<script>\n{}</script>\n<script>\n{}{}</script>\n", charting_library(),
+                      report_map_script(), report_script());
   return html;
 }
 
@@ -191,7 +196,8 @@ bool has_charting_library() {
 
 std::string report_html(const ReportSource& source) {
   const bool interactive = source.interactive && has_charting_library();
-  const auto charts = report_charts(source.rows);
+  auto charts = report_charts(source.rows);
+  charts.insert(charts.end(), source.decompositions.begin(), source.decompositions.end());
   std::vector<Section> sections{{"results", "Results", results_section(charts, interactive)}};
   if (!source.pictures.empty())
     sections.push_back({"pictures", "Figures", pictures_section(source.pictures)});

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "experiments/result_row.hpp"
+#include "plots/report_chart.hpp"
 
 #include <string>
 #include <utility>
@@ -41,6 +42,7 @@ struct ReportSource {
   std::vector<ReportDefinition> estimators;
   std::vector<ReportDefinition> metrics;
   std::vector<ReportPicture> pictures;
+  std::vector<ReportChart> decompositions;  ///< of `decomposition_chart`
   bool interactive = true;  ///< with charts, where the charting library is part of the program
 };
 
@@ -48,9 +50,9 @@ struct ReportSource {
 bool has_charting_library();
 
 /// The report as one HTML file that needs nothing else and no network, which its own policy forbids: charts
-/// (value ± standard error on hover, curves to switch off, log or linear), tables of results, pictures,
-/// verdicts, definitions with formulas in MathML, provenance. The same source gives the same bytes. Names may
-/// hold anything: they are shown as they are.
+/// (value ± standard error on hover, curves to switch off, log or linear) and maps, tables of results,
+/// pictures, verdicts, definitions with formulas in MathML, provenance. The same source gives the same bytes.
+/// Names may hold anything: they are shown as they are.
 std::string report_html(const ReportSource& source);
 
 }  // namespace attngap

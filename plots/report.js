@@ -37,6 +37,51 @@
   };
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+  const colourOf = (series) => {
+    if (series.baseline) return css("--faint");
+    const colours = dark.matches ? palette.dark : palette.light;
+    return colours[series.style % colours.length];
+  };
+
+  // What a reader chooses of a view, which is drawn again then.
+  const choice = (view, label, name, entries, current, chosen) => {
+    const select = element("select", {onchange: () => { chosen(select.value); view.refresh(); }});
+    select.dataset.control = name;
+    for (const [value, text] of entries)
+      select.append(element("option", {value, textContent: text, selected: String(value) === String(current)}));
+    return element("label", {}, label, select);
+  };
+  const tick = (view, label, name, checked, changed) => {
+    const box = element("input", {type: "checkbox", checked, onchange: () => { changed(box.checked); view.refresh(); }});
+    box.dataset.control = name;
+    return element("label", {}, box, label);
+  };
+  // Who went through them by keyboard stays where they were.
+  const replaceControls = (controls, parts) => {
+    const focused = controls.contains(document.activeElement) ? document.activeElement.dataset.control : undefined;
+    controls.replaceChildren(...parts);
+    if (focused) controls.querySelector(`[data-control="${CSS.escape(focused)}"]`)?.focus();
+  };
+
+  const embed = (place, spec, name, renderer = "svg") => {
+    vegaEmbed(place, spec, {
+      mode: "vega-lite",
+      renderer,
+      actions: {export: true, source: false, compiled: false, editor: false},
+      downloadFileName: name.replace(/[^A-Za-z0-9._-]+/g, "_"),
+      tooltip: {theme: "custom"},
+    }).catch((error) => console.error(error));
+  };
+  const textConfig = () => {
+    const ink = css("--ink"), rule = css("--rule");
+    return {
+      view: {stroke: null},
+      font: "system-ui, DejaVu Sans, sans-serif",
+      axis: {labelColor: ink, titleColor: ink, gridColor: rule, domainColor: rule, tickColor: rule,
+             labelFontSize: 12, titleFontSize: 13, titleFontWeight: "normal", labelOverlap: "greedy", labelSeparation: 5},
+    };
+  };
+
   class Chart {
     constructor(place, chart) {
       this.chart = chart;
@@ -68,11 +113,6 @@
       return new Set([...largest.keys()].filter((i) => largest[i] > 0 && largest[i] < 1e-12 * most));
     }
 
-    colour(series) {
-      if (series.baseline) return css("--faint");
-      const colours = dark.matches ? palette.dark : palette.light;
-      return colours[series.style % colours.length];
-    }
     dash(series) {
       return series.baseline ? [2 + 4 * (series.style % 3), 3] : palette.dashes[series.style % palette.dashes.length];
     }
@@ -114,38 +154,24 @@
     }
 
     makeControls(logarithmic) {
-      const choice = (label, name, entries, current, chosen) => {
-        const select = element("select", {onchange: () => { chosen(select.value); this.refresh(); }});
-        select.dataset.control = name;
-        for (const [value, text] of entries)
-          select.append(element("option", {value, textContent: text, selected: String(value) === String(current)}));
-        return element("label", {}, label, select);
-      };
-      const tick = (label, name, checked, changed) => {
-        const box = element("input", {type: "checkbox", checked, onchange: () => { changed(box.checked); this.refresh(); }});
-        box.dataset.control = name;
-        return element("label", {}, box, label);
-      };
       const {chart} = this;
-      const focused = document.activeElement?.dataset?.control;
-      const parts = [choice("metric", "metric", chart.metrics.map((m, i) => [i, m]), this.metric,
+      const parts = [choice(this, "metric", "metric", chart.metrics.map((m, i) => [i, m]), this.metric,
                             (value) => { this.metric = Number(value); })];
       if (chart.variables.length > 1)
-        parts.push(choice("against", "x", chart.variables.map((v, i) => [i, v.title]), this.x,
+        parts.push(choice(this, "against", "x", chart.variables.map((v, i) => [i, v.title]), this.x,
                           (value) => { this.x = Number(value); }));
       const points = chart.points.filter((p) => p[METRIC] === this.metric);
       for (const variable of this.heldVariables()) {
         const values = distinct(points.map((p) => this.place(p, variable)).filter(finite));
         if (values.length > 1)
-          parts.push(choice(variable.title, variable.name, values.map((v) => [v, shown(v)]), this.held[variable.name],
+          parts.push(choice(this, variable.title, variable.name, values.map((v) => [v, shown(v)]), this.held[variable.name],
                             (value) => { this.held[variable.name] = Number(value); }));
       }
-      parts.push(tick("logarithmic", "log", logarithmic, (on) => { this.logarithmic = on; }));
+      parts.push(tick(this, "logarithmic", "log", logarithmic, (on) => { this.logarithmic = on; }));
       if (points.some((p) => REFUSED.has(p[STATUS]) && finite(p[VALUE])))
-        parts.push(tick("show numbers that are not to be trusted", "doubtful", this.doubtful,
+        parts.push(tick(this, "show numbers that are not to be trusted", "doubtful", this.doubtful,
                         (on) => { this.doubtful = on; }));
-      this.controls.replaceChildren(...parts);
-      if (focused) this.controls.querySelector(`[data-control="${CSS.escape(focused)}"]`)?.focus();
+      replaceControls(this.controls, parts);
     }
 
     makeLegend() {
@@ -165,7 +191,7 @@
         sample.setAttribute("aria-hidden", "true");
         const line = document.createElementNS(sample.namespaceURI, "line");
         for (const [name, value] of Object.entries({
-          x1: 0, y1: 5, x2: 30, y2: 5, stroke: this.colour(series), "stroke-width": 2,
+          x1: 0, y1: 5, x2: 30, y2: 5, stroke: colourOf(series), "stroke-width": 2,
           "stroke-dasharray": this.dash(series).join(",")}))
           line.setAttribute(name, value);
         sample.append(line);
@@ -231,13 +257,7 @@
         return;
       }
       const spec = this.specification(drawn, dashes, logarithmic);
-      vegaEmbed(this.plot, spec, {
-        mode: "vega-lite",
-        renderer: "svg",
-        actions: {export: true, source: false, compiled: false, editor: false},
-        downloadFileName: `${chart.title}-${chart.metrics[this.metric]}`.replace(/[^A-Za-z0-9._-]+/g, "_"),
-        tooltip: {theme: "custom"},
-      }).catch((error) => console.error(error));
+      embed(this.plot, spec, `${chart.title}-${chart.metrics[this.metric]}`);
     }
 
     records(points) {
@@ -271,7 +291,7 @@
       const few = xs.length > 0 && xs.length <= 16;  // then the axis marks what was used
       const domain = chart.series.map((_, i) => String(i));
       const colour = {field: "series", type: "nominal", legend: null,
-                      scale: {domain, range: chart.series.map((s) => this.colour(s))}};
+                      scale: {domain, range: chart.series.map((s) => colourOf(s))}};
       const dash = {field: "series", type: "nominal", legend: null,
                     scale: {domain, range: chart.series.map((s) => this.dash(s))}};
       const xAxis = {
@@ -309,23 +329,23 @@
         {name: "hits", data: {values: this.records(curves)}, mark: {type: "point", filled: true, size: 260, opacity: 0},
          encoding: {x: xAxis, y: yAxis, tooltip}},
       ].filter((one) => one.data.values.length > 0);
-      const ink = css("--ink"), rule = css("--rule");
       return {
         description: `${chart.title}: ${chart.metrics[this.metric]} against ${x.title}`,
         width: "container",
         height: 320,
         background: null,
         autosize: {type: "fit-x", contains: "padding"},
-        config: {
-          view: {stroke: null},
-          font: "system-ui, DejaVu Sans, sans-serif",
-          axis: {labelColor: ink, titleColor: ink, gridColor: rule, domainColor: rule, tickColor: rule,
-                 labelFontSize: 12, titleFontSize: 13, titleFontWeight: "normal", labelOverlap: "greedy", labelSeparation: 5},
-        },
+        config: textConfig(),
         layer,
       };
     }
   }
 
-  for (const place of document.querySelectorAll("[data-chart]")) new Chart(place, charts[Number(place.dataset.chart)]);
+  const MapView = mapViews({
+    element, finite, shown, distinct, css, dark, REFUSED, colourOf, choice, tick, replaceControls, embed, textConfig,
+    fields: {SERIES, METRIC, VALUE, ERROR, LOW, HIGH, STATUS, PLACES},
+  });
+  const show = (place, View) => new View(place, charts[Number(place.dataset.chart ?? place.dataset.map)]);
+  for (const place of document.querySelectorAll("[data-chart]")) show(place, Chart);
+  for (const place of document.querySelectorAll("[data-map]")) show(place, MapView);
 })();

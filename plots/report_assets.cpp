@@ -14,6 +14,7 @@
 
 ATTNGAP_EMBED(style, ATTNGAP_REPORT_STYLE)
 ATTNGAP_EMBED(script, ATTNGAP_REPORT_SCRIPT)
+ATTNGAP_EMBED(map_script, ATTNGAP_REPORT_MAP_SCRIPT)
 ATTNGAP_EMBED(library, ATTNGAP_CHARTING_LIBRARY)
 ATTNGAP_EMBED(licences, ATTNGAP_CHARTING_LICENCES)
 
@@ -24,6 +25,9 @@ std::string_view report_style() {
 }
 std::string_view report_script() {
   return {attngap_script, attngap_script_end};
+}
+std::string_view report_map_script() {
+  return {attngap_map_script, attngap_map_script_end};
 }
 std::string_view charting_library() {
   return {attngap_library, attngap_library_end};

@@ -9,8 +9,9 @@ namespace attngap {
 /// plots/report.css.
 std::string_view report_style();
 
-/// plots/report.js.
+/// plots/report.js, which needs plots/report_map.js before it.
 std::string_view report_script();
+std::string_view report_map_script();
 
 /// The charting library, where it was there when this was compiled; empty otherwise.
 std::string_view charting_library();

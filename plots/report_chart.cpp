@@ -252,6 +252,28 @@ std::string note_of(const std::vector<const ResultRow*>& rows) {
   return fmt::format("l = {} keys, d = {}, {} queries", row.length, row.head_dim, row.queries);
 }
 
+template <typename List, typename Wanted>
+std::optional<std::size_t> index_of(const List& list, Wanted wanted) {
+  const auto found = std::find_if(list.begin(), list.end(), wanted);
+  if (found == list.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - list.begin());
+}
+
+// The plane of pairs, where the grid of closed forms fills it.
+std::optional<ChartMap> map_of(const ReportChart& chart, const ChartRows& rows) {
+  constexpr std::size_t kFewest = 3;  // values either way, below which curves say as much
+  const std::string metric = "predicted_kernel_mse";
+  const auto variable = [&](const std::string& name) {
+    return index_of(chart.variables, [&](const ChartVariable& one) { return one.name == name; });
+  };
+  const auto x = variable("cosine"), y = variable("norm");
+  const auto shown = index_of(chart.metrics, [&](const std::string& name) { return name == metric; });
+  if (!x || !y || !shown) return std::nullopt;
+  if (rows.distinct("cosine", metric) < kFewest || rows.distinct("norm", metric) < kFewest)
+    return std::nullopt;
+  return ChartMap{*x, *y, *shown};
+}
+
 ReportChart chart_of(const std::string& family, const ChartRows& rows, bool several_targets) {
   ReportChart chart;
   chart.experiment = rows.rows().front()->experiment;
@@ -274,6 +296,7 @@ ReportChart chart_of(const std::string& family, const ChartRows& rows, bool seve
     chart.variables.push_back({name, title_of(name), name == kDimension && draws_vary ? kDraws : ""});
   add_points(chart, rows, curves, by);
   set_styles(chart.series);
+  chart.map = map_of(chart, rows);
   return chart;
 }
 
@@ -306,7 +329,9 @@ std::vector<ReportChart> report_charts(const std::vector<ResultRow>& rows) {
 std::string charts_as_json(const std::vector<ReportChart>& charts) {
   auto list = nlohmann::ordered_json::array();
   for (const ReportChart& chart : charts) {
-    nlohmann::ordered_json json{{"title", chart.title}, {"metrics", chart.metrics}};
+    nlohmann::ordered_json json{
+        {"title", chart.title}, {"experiment", chart.experiment}, {"metrics", chart.metrics}};
+    if (chart.map) json["map"] = {{"x", chart.map->x}, {"y", chart.map->y}, {"metric", chart.map->metric}};
     json["variables"] = nlohmann::ordered_json::array();
     for (const auto& variable : chart.variables)
       json["variables"].push_back({{"name", variable.name},

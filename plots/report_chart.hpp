@@ -3,6 +3,7 @@
 #include "experiments/result_row.hpp"
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,13 @@ struct ChartPoint {
   std::string status;
 };
 
+/// Two variables that span a plane, and the metric that is shown over it to begin with.
+struct ChartMap {
+  std::size_t x = 0;  ///< of ReportChart::variables
+  std::size_t y = 0;
+  std::size_t metric = 0;
+};
+
 /// The rows of one experiment on one head, or on one family of made inputs, by everything that varies.
 struct ReportChart {
   std::string experiment;
@@ -47,10 +55,12 @@ struct ReportChart {
   std::vector<std::string> metrics;      ///< the first is shown to begin with
   std::vector<ChartSeries> series;
   std::vector<ChartPoint> points;
+  std::optional<ChartMap> map = {};  ///< where a metric fills a plane, so that it is drawn as a map, too
 };
 
 /// The charts of a report, from rows of any experiment: which variables vary is found from the rows. One
-/// whose rows differ in nothing but the estimator has no variable, and is a table only.
+/// whose rows differ in nothing but the estimator has no variable, and is a table only. Pairs of vectors with
+/// a map of closed forms have one over the cosine and the norm.
 std::vector<ReportChart> report_charts(const std::vector<ResultRow>& rows);
 
 /// The charts as JSON for report.js, safe inside a script element; numbers with all their digits, one that

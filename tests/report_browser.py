@@ -52,6 +52,19 @@ def make_run(attngap, scratch):
     return run
 
 
+def make_map_run(attngap, scratch):
+    """A run with a map of closed forms, and beside it the terms of one query."""
+    run = scratch / "pairs"
+    subprocess.run([attngap, "run", "kernel-variance", "--estimators", "performer", "rfa", "--norms", "0.5,0.75,1",
+                    "--cosines=-0.5,0,0.5", "--dims", "8", "--features", "4,16", "--replicates", "256", "--map", "9",
+                    "--out", str(run), "--quiet", "--formats", "none"], check=True)
+    subprocess.run([attngap, "decompose", "--data", "synthetic:gaussian,length=19,dim=5,name=head", "--estimator",
+                    "performer", "--features", "8", "--figures", str(run / "figures"), "--formats", "none", "--quiet"],
+                   check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([attngap, "report", str(run), "--quiet"], check=True, stdout=subprocess.DEVNULL)
+    return run
+
+
 class Page:
     """The report in a window of this size."""
 
@@ -67,8 +80,9 @@ class Page:
         if not self.charts:
             return self
         drawn = self.browser.wait_for(
-            "const all = [...document.querySelectorAll('[data-chart]')];"
-            "return all.length > 0 && all.every((one) => one.querySelector('svg.marks g.mark-symbol path'))", seconds=20)
+            "const all = [...document.querySelectorAll('[data-chart], [data-map]')];"
+            "return all.length > 0 && all.every((one) => one.querySelector('svg.marks g.mark-symbol path, "
+            "svg.marks g.cells_marks path'))", seconds=20)
         require(drawn, "the charts are not drawn")
         return self
 
@@ -82,6 +96,21 @@ class Page:
               const datum = one.__data__.datum;
               return {x: box.x + box.width / 2, y: box.y + box.height / 2, label: datum.label, m: datum.x, value: datum.y};
             });""", chart)
+
+    def cells(self, chart=0):
+        """Of every cell of a map: its middle on the screen, its edges, and what its colour stands for."""
+        return self.browser.run("""
+            return [...document.querySelectorAll(`[data-map="${arguments[0]}"] g.cells_marks path`)].map((one) => {
+              const box = one.getBoundingClientRect();
+              const {x, y, value, fill} = one.__data__.datum;
+              return {at: [Number(x), Number(y)], value, fill, colour: getComputedStyle(one).fill,
+                      x: box.x + box.width / 2, y: box.y + box.height / 2};
+            });""", chart)
+
+    def choose(self, name, text, chart=0):
+        self.browser.run("const s = document.querySelector(arguments[0]);"
+                         "s.value = [...s.options].find((one) => one.textContent === arguments[1]).value;"
+                         "s.dispatchEvent(new Event('change'))", f'[data-map="{chart}"] [data-control="{name}"]', text)
 
     def until(self, condition):
         deadline = time.monotonic() + self.patience
@@ -181,6 +210,76 @@ def check_choices(page):
     require({one["m"] for one in page.points(1) if one["label"] == "rmfa"} == {4, 64}, "an infinite number is drawn")
 
 
+def pair(row):
+    words = dict(one.split("=") for one in row["data"].removeprefix("pair:").split(","))
+    return round(float(words["cosine"]), 4), round(float(words["norm"]), 4)
+
+
+def check_best(page, rows):
+    """Every cell names the estimator of the least closed form in results.csv."""
+    page.ready()
+    least = {}
+    for row in rows:
+        if row["metric"] == "predicted_kernel_mse":
+            least.setdefault(pair(row), {})[row["estimator"]] = float(row["value"])
+    cells = page.cells()
+    require(len(cells) == 81 and len(least) == 81, f"81 cells of the map, not {len(cells)}")
+    for cell in cells:
+        of = least[round(cell["at"][0], 4), round(cell["at"][1], 4)]
+        (name, one), (_, other) = sorted(of.items(), key=lambda item: item[1])
+        tie = other - one <= 1e-9 * one
+        require(cell["value"].startswith("several") if tie else cell["value"] == name, f"{cell}: of {of}")
+    require(len({cell["value"] for cell in cells}) >= 2, "the map tells nobody apart")
+    require(all(len({cell["colour"] for cell in cells if cell["value"] == value}) == 1 for value in
+                {cell["value"] for cell in cells}), "a name has several colours")
+
+
+def check_map_hover(page, rows):
+    """A cell of what was sampled tells the value ± standard error and the interval of results.csv."""
+    page.ready()
+    page.choose("metric", "kernel_variance")
+    page.choose("colour", "rfa")
+    require(page.until(lambda: len(page.cells()) == 9), f"nine cells of the grid, not {len(page.cells())}")
+    page.browser.run("document.querySelector('[data-map]').scrollIntoView()")
+    for cell in page.cells()[::4]:
+        page.browser.move_to(cell["x"], cell["y"])
+        row = next(row for row in rows if row["metric"] == "kernel_variance" and row["estimator"] == "rfa"
+                   and row["draws"] == "16" and pair(row) == tuple(cell["at"]))
+        said = page.browser.wait_for(
+            "const tip = document.querySelector('#vg-tooltip-element.visible');"
+            "return tip && tip.innerText.includes(arguments[0]) ? tip.innerText : ''", cell["value"], seconds=page.patience)
+        require(said and " ± " in said and " to " in said, f"no value with its error and interval at {cell}: {said}")
+        value, error = (float(one) for one in cell["value"].split(" ± "))
+        require(abs(value / float(row["value"]) - 1) < 1e-3, f"{said}: the value is {row['value']}")
+        require(abs(error / float(row["std_error"]) - 1) < 0.05, f"{said}: the standard error is {row['std_error']}")
+
+
+def check_ratio(page, rows):
+    """The ratio of two closed forms, its colour the same way round as the number."""
+    page.ready()
+    page.choose("colour", "rfa / performer")
+    require(page.until(lambda: page.cells() and isinstance(page.cells()[0]["fill"], (int, float))), "no ratios")
+    of = {(pair(row), row["estimator"]): float(row["value"]) for row in rows if row["metric"] == "predicted_kernel_mse"}
+    for cell in page.cells():
+        at = round(cell["at"][0], 4), round(cell["at"][1], 4)
+        ratio = of[at, "rfa"] / of[at, "performer"]
+        require(abs(float(cell["value"]) / ratio - 1) < 1e-3, f"{cell}: the ratio is {ratio}")
+        require(abs(cell["fill"] - max(-3, min(3, math.log10(ratio)))) < 1e-6, f"{cell}: log10 is {math.log10(ratio)}")
+
+
+def check_terms(page, terms):
+    """The terms of a query over keys and channels, as decompose left them."""
+    page.ready()
+    for metric in ("error", "term"):
+        page.choose("metric", metric, 1)
+        wanted = {(float(row["x"]), float(row["y"])): float(row["value"]) for row in terms if row["panel"] == metric}
+        require(page.until(lambda: {tuple(cell["at"]): float(cell["value"]) for cell in page.cells(1)}.keys()
+                           == wanted.keys()), "other keys and channels")
+        require(page.until(lambda: all(abs(float(cell["value"]) - wanted[tuple(cell["at"])])
+                                       <= 1e-3 * abs(wanted[tuple(cell["at"])]) for cell in page.cells(1))),
+                f"the map of {metric} has other numbers")
+
+
 def check_phone(page):
     page.ready()
     width, window = page.browser.run("return [document.documentElement.scrollWidth, window.innerWidth]")
@@ -213,6 +312,30 @@ def must_fail(check, browser, path, old, new, **window):
         print("  noticed:", " ".join(str(noticed).split())[:100])
         return
     raise AssertionError(f"the check does not notice {new!r} for {old!r}")
+
+
+def check_maps(browser, run):
+    report = run / "report.html"
+    with open(run / "results.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    with open(next((run / "figures").glob("decomposition_*.csv")), newline="", encoding="utf-8") as file:
+        terms = list(csv.DictReader(file))
+    phone, dark = {"width": 390}, {"dark": True}
+    for name, check, window, old, new in [
+        ("maps load", check_loads, {}, "</main>", "<script>console.error('x')</script></main>"),
+        ("maps fit a phone in the dark", check_phone, {**phone, **dark}, "<main>", "<main><div style='width:600px'>x</div>"),
+        ("maps show who is least", lambda page: check_best(page, rows), {}, "sort((a, b) => a[VALUE] - b[VALUE])",
+         "sort((a, b) => b[VALUE] - a[VALUE])"),
+        ("maps tell value ± standard error", lambda page: check_map_hover(page, rows), {},
+         "`${shown(point[VALUE])} ± ${shown(point[ERROR], 2)}`", "`${shown(point[VALUE])} ± ${shown(2 * point[ERROR], 2)}`"),
+        ("maps show ratios", lambda page: check_ratio(page, rows), {}, "above[VALUE] / below[VALUE]",
+         "below[VALUE] / above[VALUE]"),
+        ("maps show control variates over keys", lambda page: check_terms(page, terms), {},
+         "const i = xs.indexOf(cell.at[0]), j", "cell.at[0] += 1; const i = xs.indexOf(cell.at[0]), j"),
+    ]:
+        print(name)
+        check(Page(browser, report, **window))
+        must_fail(check, browser, report, old, new, **window)
 
 
 def main(attngap, chromium, chromedriver, scratch):
@@ -254,6 +377,8 @@ def main(attngap, chromium, chromedriver, scratch):
             print(name, round(time.monotonic() - start, 1))
             check(Page(browser, report, **window))
             must_fail(check, browser, report, old, new, **window)
+        if charts:
+            check_maps(browser, make_map_run(attngap, scratch))
     print("all checks passed")
 
 

@@ -2,6 +2,8 @@
 
 #include "plots/report.hpp"
 
+#include "plots/decomposition_chart.hpp"
+#include "plots/decomposition_figure.hpp"
 #include "plots/gap_figure.hpp"
 #include "plots/report_assets.hpp"
 #include "plots/report_chart.hpp"
@@ -126,6 +128,75 @@ TEST(ReportCharts, AsJsonKeepNumbersAndLetNoNameOut) {
   EXPECT_TRUE(json[0]["points"][1][2].is_null());
   EXPECT_EQ(json[0]["points"][2][2], 0.1);
   EXPECT_TRUE(json[0]["points"][0][7].is_null()) << "a baseline has no place on the axis";
+}
+
+TEST(ReportCharts, PairsWithAMapSpanAPlane) {
+  std::vector<ResultRow> rows;
+  for (const char* norm : {"0.5", "1", "2"})
+    for (const char* cosine : {"-1", "0", "1"})
+      for (const char* estimator : {"performer", "rfa"})
+        rows.push_back(row(fmt::format("pair:norm={},cosine={}", norm, cosine), estimator, 4,
+                           "predicted_kernel_mse", 1));
+  const auto with_map = report_charts(rows)[0];
+  ASSERT_TRUE(with_map.map);
+  EXPECT_EQ(with_map.variables[with_map.map->x].name, "cosine");
+  EXPECT_EQ(with_map.variables[with_map.map->y].name, "norm");
+  EXPECT_EQ(with_map.metrics[with_map.map->metric], "predicted_kernel_mse");
+  EXPECT_EQ(nlohmann::json::parse(charts_as_json({with_map}))[0]["map"]["y"], with_map.map->y);
+
+  auto two_norms = rows;
+  std::erase_if(two_norms, [](const ResultRow& one) { return one.data.find("norm=2") != std::string::npos; });
+  EXPECT_FALSE(report_charts(two_norms)[0].map) << "curves say as much";
+  auto sampled = rows;
+  for (ResultRow& one : sampled) one.metric = "kernel_variance";
+  EXPECT_FALSE(report_charts(sampled)[0].map);
+  EXPECT_FALSE(report_charts(head_rows("head"))[0].map);
+}
+
+TEST(DecompositionChart, ReadsTheDataOfItsFigure) {
+  const KeyTerms terms{"head",
+                       "title",
+                       "sums",
+                       {0.25, 0.75},
+                       {0.5, 0.125},
+                       {0.1, 0.9},
+                       {{1, 2, 3}, {4, 5, 6}},
+                       {{-1, 0, 1}, {0, -2, 0.5}}};
+  const auto chart =
+      decomposition_chart("decomposition_head", figure_csv(decomposition_figure(terms).figure));
+  ASSERT_TRUE(chart);
+  EXPECT_THAT(chart->metrics, ElementsAre("term", "error", "weight", "share"));
+  ASSERT_TRUE(chart->map);
+  std::map<std::size_t, std::map<std::vector<double>, double>> maps;
+  std::map<std::size_t, std::vector<double>> curves;
+  for (const ChartPoint& point : chart->points) {
+    EXPECT_TRUE(std::isnan(point.std_error)) << "one draw";
+    if (std::isnan(point.at[1])) {
+      curves[2 * point.metric + point.series].push_back(point.value);
+    } else {
+      maps[point.metric][point.at] = point.value;
+    }
+  }
+  for (std::size_t key = 0; key < 2; ++key)
+    for (std::size_t channel = 0; channel < 3; ++channel) {
+      const std::vector<double> at{static_cast<double>(key), static_cast<double>(channel)};
+      EXPECT_EQ(maps[0][at], terms.term[key][channel]);
+      EXPECT_EQ(maps[1][at], terms.error[key][channel]);
+    }
+  EXPECT_EQ(curves[4], terms.h);
+  EXPECT_EQ(curves[5], terms.pi);
+  EXPECT_EQ(curves[6], terms.share);
+}
+
+TEST(DecompositionChart, IsNothingWhereTheTextIsNoSuchFile) {
+  const std::string header = "panel,series,x,y,low,high,value\n";
+  EXPECT_TRUE(decomposition_chart("n", header + "term,term,0,1,,,2\n"));
+  for (const std::string& text :
+       {std::string(), header, std::string("panel,series,x,y,low,high\nterm,term,0,1,,\n"),
+        header + "term,term,0,1,,\n", header + "other,term,0,1,,,2\n", header + "term,term,x,1,,,2\n"})
+    EXPECT_FALSE(decomposition_chart("n", text)) << text;
+  EXPECT_FALSE(decomposition_chart("n", header + "term,term,0,0,,,2\nterm,term,1,0,,,2\n")->map)
+      << "one channel is a curve";
 }
 
 TEST(ReportTable, ShowsValuesWithErrorsAndWhatNotToTrust) {

@@ -51,6 +51,20 @@ TEST_F(ReportVerbTest, ShowsTheVerdictsThatLieBesideTheRun) {
     EXPECT_THAT(html, HasSubstr(part));
 }
 
+TEST_F(ReportVerbTest, ShowsTheDecompositionsThatLieAmongTheFigures) {
+  ASSERT_EQ(attngap({"decompose", "--data", std::string(kEasy) + ",name=easy", "--estimator", "rfa",
+                     "--features", "4", "--figures", "out/figures", "--formats", "svg", "--quiet"})
+                .exit_code,
+            0);
+  write("out/figures/decomposition_spoilt.csv", "panel\n");
+  const Finished finished = attngap({"report", "out"});
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(finished.out, HasSubstr("decomposition_spoilt.csv: not the data of a decomposition; left out"));
+  const std::string html = read_text(path("out/report.html"));
+  EXPECT_THAT(html, HasSubstr("<h3>decomposition_easy_query0</h3>"));
+  EXPECT_THAT(html, Not(HasSubstr("decomposition_spoilt")));
+}
+
 TEST_F(ReportVerbTest, RefusesWhatItCannotReadOrWrite) {
   expect_refused({"report"}, {"which run"});
   expect_refused({"report", "nowhere"}, {"nowhere"});
