@@ -17,15 +17,16 @@ constexpr std::chrono::milliseconds kLookAround{50};
 // Where the blocks of a pilot are numbered from, beyond those of any cell.
 constexpr std::int64_t kFirstPilotBlock = 1'000'000;
 
-// What the blocks of a cell take on the disk until it is finished: `count` of this size, in whole pages, and
-// the log beside them.
+// What the blocks of a cell take on the disk until it is finished: `count` of this size, in whole pages, each
+// with the pages of the tables that its commit changes; and what the log does not hold, once more beside it.
 double stored_megabytes(const BlockRecord& record, std::int64_t count) {
-  constexpr std::size_t kPage = 32768;
-  constexpr double kLog = 4.2e6;
-  std::size_t bytes = 0;
+  constexpr std::size_t kPage = 32768, kTables = 8;
+  constexpr double kLog = 201.0;
+  std::size_t pages = kTables;
   for (const std::vector<double>& numbers : record.series)
-    bytes += (numbers.size() * sizeof(double) / kPage + 1) * kPage;
-  return (kLog + static_cast<double>(bytes) * static_cast<double>(count + 1)) / 1e6;
+    pages += numbers.size() * sizeof(double) / kPage + 1;
+  const double all = static_cast<double>(pages * kPage) * static_cast<double>(count + 1) / 1e6;
+  return all > kLog ? all + kLog : all;
 }
 
 }  // namespace

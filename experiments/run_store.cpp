@@ -17,6 +17,12 @@ namespace {
 
 constexpr int kPatience = 10000;  // milliseconds a reader waits for a writer, and the other way round
 
+// Pages of 32 KiB in the log from which a commit empties it into the database. Blocks of a cell that is not
+// yet finished stay in the log, where most cells end before it is long: the database then never sees their
+// blocks, which would be written, and freed, twice.
+constexpr int kLongLog = 6144;
+constexpr int kShortLog = 128;
+
 // NaN is NULL in SQL.
 void bind_number(SQLite::Statement& statement, int place, double value) {
   if (std::isnan(value)) {
@@ -56,6 +62,8 @@ class RunStore::Impl {
     require((!no_log && log > 0) || std::cmp_less_equal(bytes, std::filesystem::file_size(file)),
             "{}: is damaged (it is cut short); move it away or choose another directory", file.string());
   }
+
+  void empty_log_from(int pages) { database.exec(fmt::format("PRAGMA wal_autocheckpoint = {}", pages)); }
 
   // Inside a transaction: this process is at work, and has committed so many replicates more.
   void note_session(std::int64_t replicates) {
@@ -103,6 +111,8 @@ RunStore RunStore::open_or_create(const std::filesystem::path& directory, const 
     if (impl->database.execAndGet("SELECT count(*) FROM sqlite_master").getInt() == 0) {
       impl->database.exec(
           "PRAGMA page_size = 32768");  // a series is some 100 kB: fewer, larger overflow pages
+      // Pages of forgotten blocks leave the file with them, before the log is emptied into it.
+      impl->database.exec("PRAGMA auto_vacuum = FULL");
       impl->database.exec("PRAGMA journal_mode = WAL");
       SQLite::Transaction transaction(impl->database);
       impl->database.exec(kSchema);
@@ -121,9 +131,9 @@ RunStore RunStore::open_or_create(const std::filesystem::path& directory, const 
     impl->check_ours();
     // A block lost to a power cut is only drawn again; a lost order of commits would not be noticed.
     impl->database.exec("PRAGMA synchronous = NORMAL");
-    // The log beside the database is emptied into it every four megabytes; by default it would take a
-    // thousand pages, 32 megabytes, of a disk that may have no more than the blocks need.
-    impl->database.exec("PRAGMA wal_autocheckpoint = 128");
+    impl->empty_log_from(kLongLog);
+    // Debian's SQLite overwrites what is deleted with zeros: all blocks of a finished cell, once more.
+    impl->database.exec("PRAGMA secure_delete = OFF");
     RunStore store(std::move(impl));
     const std::string difference = specification_difference(store.specification(), specification);
     require(
@@ -321,7 +331,9 @@ void RunStore::finish_cell(std::int64_t cell, const std::vector<ResultRow>& rows
     forget.bind(1, cell);
     forget.exec();
     impl_->note_session(0);
+    impl_->empty_log_from(kShortLog);
     transaction.commit();
+    impl_->empty_log_from(kLongLog);
   });
 }
 
