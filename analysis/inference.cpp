@@ -1,6 +1,7 @@
 #include "analysis/inference.hpp"
 
 #include "analysis/moments.hpp"
+#include "analysis/order_statistics.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -23,28 +24,6 @@ Estimated symmetric(double value, double std_error, double freedom) {
   const double half = student_t_quantile(kTwoSided95, freedom) * std_error;
   return {value, std_error, value - half, value + half};
 }
-
-// The numbers of a sample by their rank, without sorting all of them: a rank that is asked for divides what
-// lies between its neighbours among those asked for before. A sort took a twentieth of a run.
-class OrderStatistics {
- public:
-  explicit OrderStatistics(std::span<const double> numbers) : numbers_(numbers.begin(), numbers.end()) {}
-
-  std::size_t size() const { return numbers_.size(); }
-  double operator[](std::size_t rank) {
-    const auto above = std::lower_bound(known_.begin(), known_.end(), rank);
-    if (above != known_.end() && *above == rank) return numbers_[rank];
-    const auto at = [&](std::size_t place) { return numbers_.begin() + static_cast<std::ptrdiff_t>(place); };
-    const std::size_t first = above == known_.begin() ? 0 : *(above - 1) + 1;
-    std::nth_element(at(first), at(rank), at(above == known_.end() ? numbers_.size() : *above));
-    known_.insert(above, rank);
-    return numbers_[rank];
-  }
-
- private:
-  std::vector<double> numbers_;
-  std::vector<std::size_t> known_;  // ranks that are in their place
-};
 
 // Between the two numbers of the ranks around p.
 template <typename Sorted>

@@ -35,7 +35,7 @@ double sorted_quantile(std::span<const double> sorted, double p);
 /// there is a quantile but no interval: NaN.
 Estimated clustered_quantile(std::span<const double> numbers, std::size_t cluster_size, double p);
 
-/// The same at several p from one sort.
+/// The same at several p, for less than as many times the work.
 std::vector<Estimated> clustered_quantiles(std::span<const double> numbers, std::size_t cluster_size,
                                            std::span<const double> ps);
 

@@ -18,7 +18,8 @@ constexpr std::chrono::milliseconds kLookAround{50};
 constexpr std::int64_t kFirstPilotBlock = 1'000'000;
 
 // What the blocks of a cell take on the disk until it is finished: `count` of this size, in whole pages, each
-// with the pages of the tables that its commit changes; and what the log does not hold, once more beside it.
+// with the pages of the tables that its commit changes; where the log is not long enough for them, it comes
+// on top.
 double stored_megabytes(const BlockRecord& record, std::int64_t count) {
   constexpr std::size_t kPage = 32768, kTables = 8;
   constexpr double kLog = 201.0;
