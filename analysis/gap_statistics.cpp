@@ -168,6 +168,49 @@ void mark_without_error(std::vector<Metric>& metrics) {
     if (metric.status == "ok" && std::isnan(metric.estimated.std_error)) metric.status = "few-replicates";
 }
 
+std::vector<Index> zeros_of(const Vector& numbers) {
+  std::vector<Index> places;
+  for (Index i = 0; i < numbers.size(); ++i)
+    if (numbers(i) == 0.0) places.push_back(i);
+  return places;
+}
+
+// Of one query: ‖error‖², the largest |error|, and ‖error − mean error so far‖².
+struct RowErrors {
+  double square = 0.0;
+  double largest = 0.0;
+  double deviation = 0.0;
+};
+
+// One walk over the errors numerator·factor − exact of a query, in which their mean follows too: each of
+// these numbers by itself would cost as much again.
+RowErrors add_row(const double* numerator, double factor, const double* exact,
+                  Eigen::Ref<Eigen::RowVectorXd> mean, double share) {
+  using Lanes = Eigen::Array<double, 8, 1>;
+  using View = Eigen::Map<const Lanes>;
+  Lanes squares = Lanes::Zero(), largest = Lanes::Zero(), deviations = Lanes::Zero();
+  const Index whole = mean.size() / Lanes::SizeAtCompileTime * Lanes::SizeAtCompileTime;
+  for (Index c = 0; c < whole; c += Lanes::SizeAtCompileTime) {
+    Eigen::Map<Lanes> of_mean(mean.data() + c);
+    const Lanes error = View(numerator + c) * factor - View(exact + c);
+    const Lanes deviation = error - of_mean;
+    squares += error * error;
+    largest = largest.max(error.abs());
+    deviations += deviation * deviation;
+    of_mean += share * deviation;
+  }
+  RowErrors row{squares.sum(), largest.maxCoeff(), deviations.sum()};
+  for (Index c = whole; c < mean.size(); ++c) {
+    const double error = numerator[c] * factor - exact[c];
+    const double deviation = error - mean(c);
+    row.square += error * error;
+    row.largest = std::max(row.largest, std::abs(error));
+    row.deviation += deviation * deviation;
+    mean(c) += share * deviation;
+  }
+  return row;
+}
+
 constexpr std::array kMetrics{
     NamedMetric{"mse", "mean square error per output element; bias2 + variance"},
     NamedMetric{"bias2", "squared bias per output element, without its own noise"},
@@ -196,6 +239,7 @@ GapAccumulator::GapAccumulator(const Matrix& exact, DenominatorPolicy policy, Po
       policy_(policy),
       post_(post),
       exact_norms_(exact.rowwise().norm()),
+      exact_zeros_(zeros_of(exact_norms_)),
       mean_(exact.rows(), exact.cols()),
       error_(exact.cols()) {
   start_block();
@@ -212,36 +256,44 @@ void GapAccumulator::start_block() {
 void GapAccumulator::add(const AttentionEstimate& estimate) {
   ++count_;
   const double share = 1.0 / static_cast<double>(count_);
-  double squares = 0.0, largest = 0.0, negative = 0.0, nonfinite = 0.0;
+  double squares = 0.0, largest = 0.0, negative = 0.0, nonfinite = 0.0, deviations = 0.0;
+  const auto before = static_cast<Index>(relative_errors_.size());
+  relative_errors_.resize(relative_errors_.size() + static_cast<std::size_t>(exact_.rows()));
+  Eigen::Map<Vector> relative(relative_errors_.data() + before, exact_.rows());
   for (Index i = 0; i < exact_.rows(); ++i) {
     const double denominator = estimate.denominator(i);
     const double divisor =
         policy_.is_none() ? denominator : policy_.apply(denominator, estimate.log_scale(i));
-    if (post_.is_identity()) {
-      error_.noalias() = estimate.numerator.row(i) * (1.0 / divisor) - exact_.row(i);
-    } else {
-      error_ = estimate.numerator.row(i) * (1.0 / divisor);
+    const double* numerator = estimate.numerator.row(i).data();
+    double factor = 1.0 / divisor;
+    if (!post_.is_identity()) {
+      error_ = estimate.numerator.row(i) * factor;
       post_.apply(error_);
-      error_ -= exact_.row(i);
+      numerator = error_.data();
+      factor = 1.0;
     }
-    const double square = error_.squaredNorm();
-    const bool finite = std::isfinite(square);
-    squares += square;
-    largest = std::max(largest, finite ? error_.cwiseAbs().maxCoeff() : kInfinity);
+    const RowErrors row = add_row(numerator, factor, exact_.row(i).data(), mean_.row(i), share);
+    const bool finite = std::isfinite(row.square);
+    squares += row.square;
+    largest = std::max(largest, finite ? row.largest : kInfinity);
     negative += denominator < 0.0 ? 1.0 : 0.0;
     nonfinite += finite ? 0.0 : 1.0;
-    // An exact zero has relative error zero when hit and infinity when missed.
-    relative_errors_.push_back(!finite         ? kInfinity
-                               : square == 0.0 ? 0.0
-                                               : std::sqrt(square) / exact_norms_(i));
-    // (x − old mean)·(x − new mean) = (1 − 1/r)|x − old mean|².
-    error_ -= mean_.row(i);
-    squared_deviations_ += (1.0 - share) * error_.squaredNorm();
-    mean_.row(i) += share * error_;
+    relative(i) = finite ? row.square : kInfinity;
+    deviations += row.deviation;
   }
+  to_relative_errors(relative);
+  // (x − old mean)·(x − new mean) = (1 − 1/r)|x − old mean|².
+  squared_deviations_ += (1.0 - share) * deviations;
   const std::array<double, kPerReplicate> numbers{squares / static_cast<double>(exact_.size()), largest,
                                                   negative, nonfinite};
   per_replicate_.insert(per_replicate_.end(), numbers.begin(), numbers.end());
+}
+
+// From squared errors of the queries; an exact zero has relative error zero when hit and infinity when
+// missed.
+void GapAccumulator::to_relative_errors(Eigen::Ref<Vector> squares) const {
+  squares = squares.array().sqrt() / exact_norms_.array();
+  for (const Index i : exact_zeros_) squares(i) = std::isnan(squares(i)) ? 0.0 : kInfinity;
 }
 
 std::vector<double> GapAccumulator::block() const {

@@ -49,10 +49,13 @@ class GapAccumulator {
   std::vector<double> block() const;
 
  private:
+  void to_relative_errors(Eigen::Ref<Vector> squares) const;
+
   const Matrix& exact_;
   DenominatorPolicy policy_;
   PostScaling post_;
   Vector exact_norms_;
+  std::vector<Index> exact_zeros_;  // queries whose exact output is zero
   std::int64_t count_ = 0;
   double squared_deviations_ = 0.0;
   Matrix mean_;

@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <type_traits>
+#include <utility>
 
 namespace attngap {
 namespace {
@@ -29,85 +30,16 @@ View<Scalar> view(AlignedBuffer<Scalar>& buffer, Index rows, Index columns) {
   return View<Scalar>(buffer.data(), rows, columns);
 }
 
-// The values themselves where they have the wanted precision, else a copy in it.
+// Where sums are formed that are read in double: there, or in a matrix of their own.
 template <typename Scalar>
-std::unique_ptr<const RowMatrix<Scalar>> converted(const Matrix& values) {
-  if constexpr (std::is_same_v<Scalar, double>) return nullptr;
-  return std::make_unique<const RowMatrix<Scalar>>(values.cast<Scalar>());
-}
-
-template <typename Scalar>
-const Scalar* address_of(const Matrix& values, const std::unique_ptr<const RowMatrix<Scalar>>& copy) {
+decltype(auto) sums_for(Matrix& answers) {
   if constexpr (std::is_same_v<Scalar, double>)
-    return values.data();
+    return (answers);
   else
-    return copy->data();
+    return RowMatrix<Scalar>(answers.rows(), answers.cols());
 }
 
 }  // namespace
-
-template <typename Scalar>
-PreparedRows<Scalar>::PreparedRows(const AttentionProblem& problem, const Matrix& values,
-                                   const Eigen::RowVectorXd& center)
-    : converted_values(converted<Scalar>(values)),
-      V(address_of<Scalar>(values, converted_values), values.rows(), values.cols()),
-      mask(problem.mask),
-      positions(problem.positions),
-      keys(problem.keys()),
-      stream(problem.stream),
-      root_scale(std::sqrt(problem.scale)) {
-  const double root = root_scale;
-  Q = (problem.Q * root).template cast<Scalar>();
-  query_half_norms = (0.5 * (problem.Q * root).rowwise().squaredNorm()).template cast<Scalar>();
-  if (stream != nullptr) {
-    K.resize(0, problem.head_dim());
-    return;
-  }
-  Eigen::RowVectorXd shift = Eigen::RowVectorXd::Zero(problem.head_dim());
-  if (center.size() > 0) shift = root * center;
-  K.resize(problem.keys(), problem.head_dim());
-  key_half_norms.resize(problem.keys());
-  Matrix sums = Matrix::Zero(1 + problem.head_dim(), values.cols() + 1);
-  // In blocks, so that no second copy of all keys stands beside K.
-  for (Index first = 0; first < problem.keys(); first += kBlockRows) {
-    const Index count = std::min(kBlockRows, problem.keys() - first);
-    const Matrix scaled = (problem.K.middleRows(first, count) * root).rowwise() - shift;
-    K.middleRows(first, count) = scaled.template cast<Scalar>();
-    key_half_norms.segment(first, count) = (0.5 * scaled.rowwise().squaredNorm()).template cast<Scalar>();
-    sums.topLeftCorner(1, values.cols()) += values.middleRows(first, count).colwise().sum();
-    sums.bottomLeftCorner(scaled.cols(), values.cols()).noalias() +=
-        scaled.transpose() * values.middleRows(first, count);
-    sums.bottomRightCorner(scaled.cols(), 1) += scaled.colwise().sum().transpose();
-  }
-  sums(0, values.cols()) = static_cast<double>(problem.keys());
-  affine_sums = sums.cast<Scalar>();
-}
-
-RowReader::Rows RowReader::read(Segment tokens, Index until) {
-  const auto show = [&](const auto& K, const auto& V, const auto& half_norms, Index first) -> Rows {
-    return {{K.data() + first * K.cols(), tokens.size(), K.cols()},
-            {V.data() + first * V.cols(), tokens.size(), V.cols()},
-            {half_norms.data() + first, tokens.size()}};
-  };
-  if (rows_.stream == nullptr) return show(rows_.K, rows_.V, rows_.key_half_norms, tokens.begin);
-  if (tokens.begin < made_.begin || tokens.end > made_.end) {
-    made_ = {tokens.begin, std::max(tokens.end, std::min(tokens.begin + kStreamedTokens, until))};
-    rows_.stream->read(made_, K_, V_);
-    K_ *= rows_.root_scale;
-    half_norms_ = 0.5 * K_.rowwise().squaredNorm();
-  }
-  return show(K_, V_, half_norms_, tokens.begin - made_.begin);
-}
-
-template <typename Scalar>
-WeightedValues<Scalar>::WeightedValues(const PreparedRows<Scalar>& rows, const FeatureMap& map) {
-  mass.setOnes(rows.K.rows());
-  if (map.in_log_domain() || map.norm_exponent() == 0.0) return;
-  const Vector exponent = map.norm_exponent() * rows.key_half_norms.template cast<double>();
-  log_shift = exponent.maxCoeff();
-  mass = (exponent.array() - log_shift).exp().matrix().template cast<Scalar>();
-  V = mass.asDiagonal() * rows.V;
-}
 
 // One feature map within a pass: its key sums for the current panel, and its answers so far.
 template <typename Scalar>
@@ -121,10 +53,10 @@ class FeaturePass<Scalar>::MapPass {
         map_(map),
         weighted_(weighted),
         values_(weighted.V.size() == 0 ? rows.V.data() : weighted.V.data(), rows.V.rows(), rows.V.cols()),
-        numerator_(rows.Q.rows(), rows.V.cols()),
+        estimate_(rows.Q.rows(), rows.V.cols()),
+        numerator_(sums_for<Scalar>(estimate_.numerator)),
         denominator_(rows.Q.rows()),
-        row_shift_(rows.Q.rows()),
-        estimate_(rows.Q.rows(), rows.V.cols()) {}
+        row_shift_(rows.Q.rows()) {}
 
   void start_draw() {
     numerator_.setZero();
@@ -234,7 +166,7 @@ class FeaturePass<Scalar>::MapPass {
   }
 
   const AttentionEstimate& estimate(Index draws) {
-    estimate_.numerator = numerator_.template cast<double>();
+    if constexpr (!std::is_same_v<Scalar, double>) estimate_.numerator = numerator_.template cast<double>();
     estimate_.denominator = denominator_.template cast<double>();
     if (map_.in_log_domain()) {
       estimate_.log_scale = row_shift_.template cast<double>();
@@ -287,9 +219,9 @@ class FeaturePass<Scalar>::MapPass {
   AlignedBuffer<Scalar> key_sums_, key_mass_, column_shift_, highest_;
   AlignedBuffer<Scalar> key_features_, query_features_, inside_weights_;
 
-  RowMatrix<Scalar> numerator_;
-  Column denominator_, row_shift_;
   AttentionEstimate estimate_;
+  decltype(sums_for<Scalar>(std::declval<Matrix&>())) numerator_;
+  Column denominator_, row_shift_;
 };
 
 template <typename Scalar>
@@ -388,10 +320,6 @@ void FeaturePass<Scalar>::walk_queries(const DirectionPanel& panel) {
   }
 }
 
-template struct PreparedRows<double>;
-template struct PreparedRows<float>;
-template struct WeightedValues<double>;
-template struct WeightedValues<float>;
 template class FeaturePass<double>;
 template class FeaturePass<float>;
 
