@@ -151,29 +151,59 @@ void BlockQueue::commit(const BlockRecord& record, std::int64_t blocks) {
   }
 }
 
-void BlockQueue::take(int process, const BlockRecord& record) {
+void BlockQueue::take(int process, BlockRecord record) {
+  {
+    const std::lock_guard lock(mutex_);
+    taken_.push_back({process, std::move(record)});
+    if (std::cmp_less(taken_.size(), control_.threads)) {
+      changed_.notify_all();
+      return;
+    }
+  }
+  store_next();
+}
+
+void BlockQueue::store_taken() {
+  while (store_next()) {
+  }
+}
+
+// Whether there was one.
+bool BlockQueue::store_next() {
+  Taken taken;
+  const BlockRecord& record = taken.record;
   const auto is_its = [&](const OpenCell& cell) { return cell.index == record.cell; };
   std::int64_t blocks = 0;
   {
     const std::lock_guard lock(mutex_);
+    if (taken_.empty()) return false;
+    taken = std::move(taken_.front());
+    taken_.pop_front();
     const auto cell = std::find_if(open_.begin(), open_.end(), is_its);
-    if (cell == open_.end()) return;
+    if (cell == open_.end()) return true;
     blocks = ReplicateBlocks(cell->replicates).count();
   }
   commit(record, blocks);
   if (control_.log != nullptr)
     control_.log->block_committed(record.cell, record.block, record.replicates, record.seconds);
-  if (process > 0 && control_.progress != nullptr) control_.progress->advance(record.replicates);
+  if (taken.process > 0 && control_.progress != nullptr) control_.progress->advance(record.replicates);
   const std::lock_guard lock(mutex_);
-  --takers_[static_cast<std::size_t>(process)].outstanding;
+  --takers_[static_cast<std::size_t>(taken.process)].outstanding;
   const auto cell = std::find_if(open_.begin(), open_.end(), is_its);
   if (--cell->missing == 0) whole_.push_back({cell->index, cell->replicates, cell->pilot});
   changed_.notify_all();
+  return true;
 }
 
 std::optional<WholeCell> BlockQueue::wait_whole_cell() {
   std::unique_lock lock(mutex_);
   while (!stopped()) {
+    if (!taken_.empty()) {
+      lock.unlock();
+      store_next();
+      lock.lock();
+      continue;
+    }
     if (!whole_.empty()) {
       const WholeCell cell = whole_.front();
       whole_.pop_front();
@@ -211,6 +241,7 @@ void BlockQueue::close(std::int64_t cell) {
 void BlockQueue::stop(std::exception_ptr error) {
   const std::lock_guard lock(mutex_);
   stopped_ = true;
+  if (error) taken_.clear();  // it may be the store that has failed
   if (!error_) error_ = std::move(error);
   changed_.notify_all();
 }

@@ -28,20 +28,27 @@ bool owns_block(const RunSpec& spec, const Shard& shard, std::int64_t cell, std:
 /// A process is handed blocks of another cell only when it has given back all of the one before, so that it
 /// need hold one cell. Blocks that are in the store are not handed out; blocks that were handed out and never
 /// came back are not in the store, and the next run hands them out.
+///
+/// Blocks are stored by whoever waits for whole cells, so that nobody waits for the disk who could draw; but
+/// as soon as there are as many of them as threads, by the thread that brings one.
 class BlockQueue final : public BlockSource {
  public:
   BlockQueue(const RunSpec& spec, RunStore& store, const RunControl& control);
 
   /// For the threads of this process, which is number 0.
   std::optional<BlockTask> next(const std::function<void()>& idle) override;
-  void take(const BlockRecord& record) override { take(0, record); }
+  void take(BlockRecord record) override { take(0, std::move(record)); }
 
   /// For another process: a block if there is one now; and one that it drew.
   std::optional<BlockTask> poll(int process);
-  void take(int process, const BlockRecord& record);
+  void take(int process, BlockRecord record);
 
-  /// Waits for the next cell that is whole. Nothing: there are no more, or the run is to stop.
+  /// Stores what is taken while it waits for the next cell that is whole. Nothing: there are no more, or the
+  /// run is to stop.
   std::optional<WholeCell> wait_whole_cell();
+
+  /// Stores what was taken and is not yet stored, once nobody draws any more.
+  void store_taken();
 
   /// What becomes of a whole cell: a plan after its pilot, or it is done with.
   void plan(const WholeCell& pilot, std::int64_t replicates);
@@ -76,11 +83,17 @@ class BlockQueue final : public BlockSource {
     std::int64_t outstanding = 0;
   };
 
+  struct Taken {
+    int process = 0;
+    BlockRecord record;
+  };
+
   bool stopped() const;
   bool done() const { return open_.empty() && next_cell_ == cells_; }
   std::optional<BlockTask> offer(int process);
   bool open_next();
   void fill(OpenCell& cell);
+  bool store_next();
   void commit(const BlockRecord& record, std::int64_t blocks);
 
   const RunSpec& spec_;
@@ -92,6 +105,7 @@ class BlockQueue final : public BlockSource {
   std::condition_variable changed_;
   std::vector<Taker> takers_;
   std::list<OpenCell> open_;
+  std::deque<Taken> taken_;  // and not yet stored
   std::deque<WholeCell> whole_;
   std::int64_t next_cell_ = 0;
   bool stopped_ = false;

@@ -188,6 +188,7 @@ RunOutcome run_cells(const RunSpec& spec, const CellMaker& make, RunStore& store
     guarded(queue, [&] { finisher.work(); });
   }
   threads.join();
+  guarded(queue, [&] { queue.store_taken(); });
   const RunOutcome outcome = queue.result();
   if (outcome == RunOutcome::finished) store.compact();
   return outcome;

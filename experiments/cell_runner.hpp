@@ -137,7 +137,7 @@ class BlockSource {
   /// Waits for a block; calls `idle` before it does, so that nobody keeps a cell in memory while it waits.
   /// Nothing: there are no more, or the run is to stop.
   virtual std::optional<BlockTask> next(const std::function<void()>& idle) = 0;
-  virtual void take(const BlockRecord& record) = 0;
+  virtual void take(BlockRecord record) = 0;
 };
 
 /// The cells a process works on: made once, shared by its threads, and gone when the last of them lets go.

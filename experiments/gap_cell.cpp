@@ -9,6 +9,7 @@
 #include "estimators/streamed_ensemble.hpp"
 
 #include <chrono>
+#include <mutex>
 #include <set>
 #include <utility>
 
@@ -225,32 +226,52 @@ std::vector<ResultRow> GapCell::rows(const BlocksOfSeries& blocks_of) const {
     tbb::parallel_for(std::size_t{0}, estimators_.size(), [&](std::size_t i) {
       if (estimators_[i]->random()) predictions[i] = predicted(*estimators_[i]);
     });
+  const auto measured = measured_metrics(blocks_of);
   std::vector<ResultRow> rows;
-  std::int64_t series = 0;
+  std::size_t series = 0;
   for (std::size_t i = 0; i < estimators_.size(); ++i) {
     const AttentionEstimator& estimator = *estimators_[i];
     if (!estimator.random()) {
       GapAccumulator accumulator(target(estimator), estimator.denominator());
       accumulator.add(baseline(estimator));
-      append(rows, estimator, 0, 1, {accumulator.block()});
+      const ResultRow row = row_of(estimator, 0, 1);
+      append_metrics(rows, row, metrics_of(estimator, row, {accumulator.block()}));
       continue;
     }
     for (std::size_t count = 0; count < spec_.features.size(); ++count) {
-      append(rows, estimator, spec_.features[count], blocks_of.replicates, blocks_of(series++));
-      if (predictions[i].empty()) continue;
-      const ResultRow row = rows.back();
-      append_metrics(rows, row, predictions[i][count]);
+      const ResultRow row = row_of(estimator, spec_.features[count], blocks_of.replicates);
+      append_metrics(rows, row, measured[series++]);
+      if (!predictions[i].empty()) append_metrics(rows, row, predictions[i][count]);
     }
   }
   return rows;
+}
+
+// Of every series; read one at a time, as the store is one.
+std::vector<std::vector<Metric>> GapCell::measured_metrics(const BlocksOfSeries& blocks_of) const {
+  const std::size_t counts = spec_.features.size();
+  std::vector<std::vector<Metric>> metrics(sampled_.size() * counts);
+  std::mutex reading;
+  const auto read = [&](std::size_t series) {
+    const std::lock_guard lock(reading);
+    return blocks_of(static_cast<std::int64_t>(series));
+  };
+  tbb::parallel_for(
+      std::size_t{0}, metrics.size(),
+      [&](std::size_t series) {
+        const AttentionEstimator& estimator = *sampled_[series / counts];
+        const ResultRow row = row_of(estimator, spec_.features[series % counts], blocks_of.replicates);
+        metrics[series] = metrics_of(estimator, row, read(series));
+      },
+      tbb::simple_partitioner{});
+  return metrics;
 }
 
 const Matrix& GapCell::target(const AttentionEstimator& estimator) const {
   return targets_.at(target_name(spec_, estimator));
 }
 
-void GapCell::append(std::vector<ResultRow>& rows, const AttentionEstimator& estimator, Index draws,
-                     std::int64_t replicates, const std::vector<std::vector<double>>& blocks) const {
+ResultRow GapCell::row_of(const AttentionEstimator& estimator, Index draws, std::int64_t replicates) const {
   Spec shown = estimator.spec();
   shown.options.erase("projection");
   ResultRow row;
@@ -265,8 +286,13 @@ void GapCell::append(std::vector<ResultRow>& rows, const AttentionEstimator& est
   row.head_dim = queries().head_dim();
   row.queries = queries().queries();
   row.replicates = replicates;
+  return row;
+}
+
+std::vector<Metric> GapCell::metrics_of(const AttentionEstimator& estimator, const ResultRow& row,
+                                        const std::vector<std::vector<double>>& blocks) const {
   require_gap_blocks(row, target(estimator), blocks);
-  append_metrics(rows, row, gap_metrics(target(estimator), blocks, has_moments(estimator)));
+  return gap_metrics(target(estimator), blocks, has_moments(estimator));
 }
 
 std::unique_ptr<Cell> stored_gap_cell(RunSpec spec, const Estimators& estimators, std::string name,

@@ -55,8 +55,12 @@ class GapCell : public Cell {
   /// What theory says of an estimator at each count of the specification; empty where it says nothing.
   virtual std::vector<std::vector<Metric>> predicted(const AttentionEstimator& estimator) const = 0;
 
-  void append(std::vector<ResultRow>& rows, const AttentionEstimator& estimator, Index draws,
-              std::int64_t replicates, const std::vector<std::vector<double>>& blocks) const;
+  std::vector<std::vector<Metric>> measured_metrics(const BlocksOfSeries& blocks_of) const;
+  std::vector<Metric> metrics_of(const AttentionEstimator& estimator, const ResultRow& row,
+                                 const std::vector<std::vector<double>>& blocks) const;
+
+  /// All of a row but its metric.
+  ResultRow row_of(const AttentionEstimator& estimator, Index draws, std::int64_t replicates) const;
 
   RunSpec spec_;
   const Estimators& estimators_;

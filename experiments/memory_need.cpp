@@ -44,10 +44,11 @@ void require_run_fits(const RunSpec& spec, const AttentionProblem& head, int thr
           "--replicates = {} of {} queries: a block of statistics has {:.3g} bytes, at most {:.3g} can be "
           "stored; use fewer replicates or --queries",
           spec.replicates, queries, block, kLargestBlob);
-  // A thread holds a block of every series and hands over a copy; at the end one series is there as a whole,
-  // and once more sorted.
+  // A thread holds a block of every series and hands over a copy, and another may wait to be stored; at the
+  // end a thread holds a series as a whole, and its relative errors once more.
+  const double whole = kNumber * (16.0 * outputs + 2.0 * replicates * per_replicate);
   const double statistics =
-      std::max(2.0 * working * series * block, kNumber * (16.0 * outputs + 3.0 * replicates * per_replicate));
+      std::max(3.0 * working * series * block, std::min<double>(threads, series) * whole);
   require_memory(statistics, fmt::format("the statistics of {} replicates", spec.replicates),
                  "use fewer replicates, --queries, estimators or --threads");
   require_memory(direction_bytes(spec.features.back(), head.head_dim(), working),

@@ -96,7 +96,7 @@ class Mailbox final : public BlockSource {
     tasks_.pop_front();
     return first;
   }
-  void take(const BlockRecord& record) override { put(message_of(record)); }
+  void take(BlockRecord record) override { put(message_of(record)); }
 
   // A message for rank 0.
   void put(std::vector<double> message) {
