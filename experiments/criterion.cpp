@@ -122,10 +122,9 @@ Finding judge_order(const Criterion& criterion, const CriterionPoints& points) {
   Judgement judgement = decided(sigmas);
   if (criterion.kind == CriterionKind::not_above && judgement == Judgement::undecided)
     judgement = too_blunt_to_be_above(points.usable) ? Judgement::undecided : Judgement::holds;
-  return {judgement,
-          fmt::format("{} against {} at {} ({}; the closest of {} points; largest ratio {:.3g})",
-                      number_with_error(*closest->left), number_with_error(*closest->right),
-                      place_of(*closest->left), in_words(sigmas), points.usable.size(), ratio)};
+  return {judgement, fmt::format("{} against {} at {} ({}; the closest of {} points; largest ratio {:.3g})",
+                                 number_with_error(*closest->left), number_with_error(*closest->right),
+                                 place_of(*closest->left), in_words(sigmas), points.usable.size(), ratio)};
 }
 
 using Series = std::vector<const ResultRow*>;

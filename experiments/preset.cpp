@@ -36,9 +36,8 @@ struct Kind {
 };
 constexpr std::array kKinds{
     Kind{"below", CriterionKind::below, false}, Kind{"not-above", CriterionKind::not_above, false},
-    Kind{"ratio", CriterionKind::ratio, true},
-    Kind{"between", CriterionKind::between, true}, Kind{"slope", CriterionKind::slope, true},
-    Kind{"agree", CriterionKind::agree, false}};
+    Kind{"ratio", CriterionKind::ratio, true},  Kind{"between", CriterionKind::between, true},
+    Kind{"slope", CriterionKind::slope, true},  Kind{"agree", CriterionKind::agree, false}};
 
 // Reads the entries of one preset. Every complaint begins with where it is.
 class PresetReader {
@@ -222,9 +221,9 @@ class PresetReader {
 
   // What is asked, under its name, of one or two selections of rows.
   Criterion criterion(const Json& json) const {
-    known_entries(
-        where_, json, "criterion",
-        {"claim", "run", "below", "not-above", "ratio", "between", "slope", "agree", "against", "within", "missing"});
+    known_entries(where_, json, "criterion",
+                  {"claim", "run", "below", "not-above", "ratio", "between", "slope", "agree", "against",
+                   "within", "missing"});
     Criterion criterion;
     criterion.claim = text(where_ + ": a criterion", json, "claim");
     const std::string where = criterion_place(where_, criterion.claim);

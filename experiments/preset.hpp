@@ -21,9 +21,9 @@ struct PresetRun {
 ///
 /// A preset is a JSON object with the texts `title`, `paper`, `protocol`, `ours` and `expected`; perhaps
 /// `label`, what every picture says of its origin (else `paper`); `runs`, a list of objects with `name`
-/// (letters, digits, - and _), `experiment`, `options` (of `attngap run`: a text, a number, true, or a list of
-/// them) and, where a shorter run will do, `quick` (the options that then differ); and `criteria`, a list of
-/// objects with `claim`, `run`, one of `below`, `not-above` (two selections), `ratio` (two; `within`),
+/// (letters, digits, - and _), `experiment`, `options` (of `attngap run`: a text, a number, true, or a list
+/// of them) and, where a shorter run will do, `quick` (the options that then differ); and `criteria`, a list
+/// of objects with `claim`, `run`, one of `below`, `not-above` (two selections), `ratio` (two; `within`),
 /// `between` (one; `within`), `slope` (one; `against`, `within`) and `agree` (two), and `missing`, the share
 /// of points that may have no number, if there are any. A selection is an object of fields of a row; a number
 /// stands for itself, a pair for a range. `{heads}` in an option is the directory of the bundled heads.
