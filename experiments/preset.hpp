@@ -48,9 +48,10 @@ struct PresetText {
 /// Every bundled preset, in the order of their names; the files are experiments/presets/NAME.json.
 std::span<const PresetText> preset_texts();
 
-/// Reads a preset. Throws BadInput naming the preset (`where`, if it is a file), the entry, its value and
-/// what it must be.
+/// Reads a preset. Throws BadInput naming the preset, the entry, its value and what it must be.
 Preset parse_preset(const std::string& name, std::string_view json, const std::string& heads);
+
+/// The same, whose complaints begin with `where` instead of the name.
 Preset parse_preset(const std::string& name, std::string_view json, const std::string& heads,
                     const std::string& where);
 

@@ -24,8 +24,10 @@ struct RowSelection {
   void require_met(const std::vector<ResultRow>& rows, std::string_view where) const;
 };
 
-/// The fields a selection may give a text, and those it may give a range.
+/// The fields a selection may give a text.
 std::vector<std::string_view> word_fields();
+
+/// The fields a selection may give a range.
 std::vector<std::string_view> number_fields();
 
 /// A number field of a row.

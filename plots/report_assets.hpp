@@ -9,8 +9,10 @@ namespace attngap {
 /// plots/report.css.
 std::string_view report_style();
 
-/// plots/report.js, which needs plots/report_map.js before it.
+/// plots/report.js, which needs report_map_script() before it.
 std::string_view report_script();
+
+/// plots/report_map.js, the maps of the charts.
 std::string_view report_map_script();
 
 /// The charting library, where it was there when this was compiled; empty otherwise.

@@ -13,6 +13,7 @@
 
 namespace attngap {
 
+/// Rows that somebody else holds.
 using Pointers = std::vector<const ResultRow*>;
 
 /// What `key` says of the rows, each once, in their order.
@@ -33,6 +34,7 @@ Pointers those(const Pointers& rows, Keep keep) {
   return kept;
 }
 
+/// Those of all the rows.
 Pointers pointers(const std::vector<ResultRow>& rows);
 
 /// Which m a curve has at each length.
@@ -72,6 +74,7 @@ class Curve {
   std::map<std::pair<std::int64_t, std::string>, const ResultRow*> rows_;
 };
 
+/// A curve and the estimator and rule it is of.
 struct LabelledCurve {
   std::string label;
   Curve curve;
@@ -88,6 +91,7 @@ Pointers at_rule(const Pointers& rows, const CountRule& rule);
 /// Whether what is drawn has more than one target.
 bool several_targets(const Pointers& rows);
 
+/// Whether there is a number to draw.
 bool any_finite(const std::vector<double>& numbers);
 
 /// Marks the numbers that were measured.

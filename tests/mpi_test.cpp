@@ -44,6 +44,7 @@ class MpiTest : public CommandLineTest {
     setup.environment = {
         {"OMPI_ALLOW_RUN_AS_ROOT", "1"},
         {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
+        {"OMPI_MCA_btl", "^tcp"},  // all ranks are here, and a network that is none would be complained of
         {"OMPI_MCA_odls_base_sigkill_timeout", "0"}};  // or mpirun waits two seconds for itself
     return setup;
   }
