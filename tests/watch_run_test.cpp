@@ -28,7 +28,7 @@ const Words kLong{"--data",       "synthetic:gaussian,length=400,dim=16",
                   "--data",       "synthetic:gaussian,length=200,dim=16",
                   "--estimators", "performer",
                   "rmfa",         "--features",
-                  "16,2048",       "--replicates",
+                  "16,2048",      "--replicates",
                   "48",           "--no-predictions"};
 const Words kShort{
     "--data", "synthetic:gaussian,length=37,dim=5", "--estimators", "rfa", "--features", "3", "--replicates",
