@@ -1,6 +1,7 @@
 #include "experiments/resident_memory.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdlib>
 #include <fstream>
 #include <string>
@@ -25,13 +26,13 @@ std::int64_t status_bytes(const std::string& name) {
 // What glibc starts with, and the most it would go to by itself.
 constexpr int kMapped = 128 << 10;
 constexpr int kKept = 32 << 20;
+constexpr int kPadded = 128 << 10;
 
-// malloc_trim leaves the end of every arena but the first, which may be what an earlier thread had: freeing a
-// block of 64 KiB and more gives it back, where the threshold is small.
+// The free end of the arena of this thread, which malloc_trim gives back of the main thread's alone. Freeing
+// a block of this size makes malloc look at it.
 void trim_own_arena() {
-  constexpr std::size_t kEnough = 100 << 10;
-  mallopt(M_TRIM_THRESHOLD, kMapped);
-  void* volatile block = std::malloc(kEnough);
+  constexpr std::size_t kLooksAtTheEnd = 96 << 10;
+  void* volatile block = std::malloc(kLooksAtTheEnd);  // or the compiler would leave both out
   std::free(block);
 }
 
@@ -39,6 +40,8 @@ void trim_own_arena() {
 
 ResidentPeak::ResidentPeak() {
   mallopt(M_MMAP_THRESHOLD, kMapped);
+  mallopt(M_TRIM_THRESHOLD, 0);
+  mallopt(M_TOP_PAD, 0);
   trim_own_arena();
   malloc_trim(0);
   std::ofstream("/proc/self/clear_refs") << "5";
@@ -48,6 +51,7 @@ ResidentPeak::ResidentPeak() {
 ResidentPeak::~ResidentPeak() {
   mallopt(M_MMAP_THRESHOLD, kKept);
   mallopt(M_TRIM_THRESHOLD, 2 * kKept);
+  mallopt(M_TOP_PAD, kPadded);
 }
 
 std::int64_t ResidentPeak::bytes() const {
