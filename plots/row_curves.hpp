@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <set>
 #include <string>
@@ -13,7 +14,7 @@
 
 namespace attngap {
 
-/// Rows that somebody else holds.
+/// Rows of somebody else's, who keeps them.
 using Pointers = std::vector<const ResultRow*>;
 
 /// What `key` says of the rows, each once, in their order.
@@ -34,7 +35,7 @@ Pointers those(const Pointers& rows, Keep keep) {
   return kept;
 }
 
-/// Those of all the rows.
+/// Every row.
 Pointers pointers(const std::vector<ResultRow>& rows);
 
 /// Which m a curve has at each length.
@@ -74,7 +75,7 @@ class Curve {
   std::map<std::pair<std::int64_t, std::string>, const ResultRow*> rows_;
 };
 
-/// A curve and the estimator and rule it is of.
+/// A curve as the legend names it.
 struct LabelledCurve {
   std::string label;
   Curve curve;
@@ -91,7 +92,7 @@ Pointers at_rule(const Pointers& rows, const CountRule& rule);
 /// Whether what is drawn has more than one target.
 bool several_targets(const Pointers& rows);
 
-/// Whether there is a number to draw.
+/// Whether one of the numbers could be drawn.
 bool any_finite(const std::vector<double>& numbers);
 
 /// Marks the numbers that were measured.

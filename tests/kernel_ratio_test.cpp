@@ -117,11 +117,12 @@ TEST(KernelRatio, DrawsOneLineThroughMapAndPairs) {
   ASSERT_THAT(line.x, SizeIs(11)) << "eight angles of the map and three of pairs";
   EXPECT_TRUE(std::is_sorted(line.x.begin(), line.x.end()));
   EXPECT_TRUE(std::is_sorted(line.y.begin(), line.y.end()));
-  for (const auto& [angle, ratio] : {std::pair{0.5, 0.432}, std::pair{0.75, 17.8}, std::pair{0.95, 1029.0}}) {
+  const std::vector<std::pair<double, double>> known{{0.5, 0.432}, {0.75, 17.8}, {0.95, 1029.0}};
+  for (const auto& pair : known) {
     const auto at = std::find_if(line.x.begin(), line.x.end(),
-                                 [&](double x) { return std::abs(x - kPi * angle) < 1e-9; });
+                                 [&](double x) { return std::abs(x - kPi * pair.first) < 1e-9; });
     ASSERT_NE(at, line.x.end());
-    EXPECT_NEAR(line.y[static_cast<std::size_t>(at - line.x.begin())] / ratio, 1.0, 3e-3);
+    EXPECT_NEAR(line.y[static_cast<std::size_t>(at - line.x.begin())] / pair.second, 1.0, 3e-3);
   }
   const Series& points = slice.series[1];
   EXPECT_EQ(points.look, Look::points);
