@@ -10,6 +10,7 @@
 #include "plots/report_table.hpp"
 #include "plots_support.hpp"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace attngap {
