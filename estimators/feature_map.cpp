@@ -34,9 +34,24 @@ double FeatureMap::kurtosis(const Vector&, const Vector&) const {
   return std::numeric_limits<double>::quiet_NaN();
 }
 
+namespace {
+
+constexpr double kRounding = 32.0 * std::numeric_limits<double>::epsilon();
+
+double beyond_rounding(double difference, double of) {
+  return std::abs(difference) <= kRounding * of ? 0.0 : difference;
+}
+
+}  // namespace
+
 double FeatureMap::variance(const Vector& x, const Vector& y, Index draws) const {
-  const double mean = kernel(x, y);
-  return std::max(0.0, pair_moment(x, y, y) - mean * mean) / static_cast<double>(draws);
+  const double mean = kernel(x, y), moment = pair_moment(x, y, y);
+  return std::max(0.0, beyond_rounding(moment - mean * mean, moment)) / static_cast<double>(draws);
+}
+
+double FeatureMap::orthogonal_covariance(const Vector& x, const Vector& y) const {
+  const double mean = kernel(x, y), moment = orthogonal_pair_moment(x, y);
+  return beyond_rounding(moment - mean * mean, moment);
 }
 
 namespace {
@@ -68,8 +83,13 @@ double kurtosis_of_even(double S) {
                          (3.0 * sign + std::pow(3.0, k)) + 3.0 * (sign + 1.0));
     }
   } else {
-    fourth = (3.0 * std::exp(-2.0 * S) + 4.0 + std::exp(6.0 * S)) / 8.0 -
-             (3.0 * std::exp(-S) + std::exp(3.0 * S)) + 6.0 * std::cosh(S) - 3.0;
+    // Over the largest term's size, 6S or 2|S|, so that no quotient of two infinities is left.
+    const double top = std::max(6.0 * S, -2.0 * S);
+    fourth = (3.0 * std::exp(-2.0 * S - top) + 4.0 * std::exp(-top) + std::exp(6.0 * S - top)) / 8.0 -
+             (3.0 * std::exp(-S - top) + std::exp(3.0 * S - top)) +
+             3.0 * (std::exp(S - top) + std::exp(-S - top)) - 3.0 * std::exp(-top);
+    const double halved = 0.5 * std::pow(std::expm1(-std::abs(S)), 2);  // variance e^{−|S|}
+    return fourth / (halved * halved) * std::exp(top - 2.0 * std::abs(S));
   }
   return fourth / (variance * variance);
 }
@@ -121,6 +141,10 @@ class Trigonometric final : public FeatureMap {
   double orthogonal_pair_moment(const Vector& x, const Vector& y) const override {
     return std::exp(x.squaredNorm() + y.squaredNorm()) *
            kummer_pair_moment(static_cast<int>(x.size()), -0.5 * squared_difference(x, y));
+  }
+  double orthogonal_covariance(const Vector& x, const Vector& y) const override {
+    return std::exp(2.0 * x.dot(y)) *
+           kummer_pair_excess(static_cast<int>(x.size()), -0.5 * squared_difference(x, y));
   }
   std::optional<OrthogonalPairs> orthogonal_pairs() const override {
     return OrthogonalPairs{HaarFactor::cosine, -1.0};
@@ -184,6 +208,9 @@ class Positive : public FeatureMap {
     return std::exp(-x.squaredNorm() - y.squaredNorm()) *
            kummer_pair_moment(static_cast<int>(x.size()), 0.5 * squared_sum(x, y));
   }
+  double orthogonal_covariance(const Vector& x, const Vector& y) const override {
+    return std::exp(2.0 * x.dot(y)) * kummer_pair_excess(static_cast<int>(x.size()), 0.5 * squared_sum(x, y));
+  }
   std::optional<OrthogonalPairs> orthogonal_pairs() const override {
     return OrthogonalPairs{HaarFactor::exponential, 1.0};
   }
@@ -238,6 +265,9 @@ class Hyperbolic final : public FeatureMap {
     return std::exp(-x.squaredNorm() - y.squaredNorm()) *
            kummer_pair_moment(static_cast<int>(x.size()), 0.5 * squared_sum(x, y));
   }
+  double orthogonal_covariance(const Vector& x, const Vector& y) const override {
+    return std::exp(2.0 * x.dot(y)) * kummer_pair_excess(static_cast<int>(x.size()), 0.5 * squared_sum(x, y));
+  }
   std::optional<OrthogonalPairs> orthogonal_pairs() const override {
     return OrthogonalPairs{HaarFactor::exponential, 1.0};
   }
@@ -269,6 +299,9 @@ class Regularized final : public Positive {
     return FeatureMap::variance(x, y, draws);
   }
   double kurtosis(const Vector& x, const Vector& y) const override { return FeatureMap::kurtosis(x, y); }
+  double orthogonal_covariance(const Vector& x, const Vector& y) const override {
+    return FeatureMap::orthogonal_covariance(x, y);
+  }
   double orthogonal_pair_moment(const Vector& x, const Vector& y) const override {
     return std::exp(-x.squaredNorm() - y.squaredNorm()) * spherical_mean(x + y, 0.5);
   }
@@ -317,10 +350,8 @@ double kernel_variance(const FeatureMap& map, const Vector& x, const Vector& y, 
   const double pairs = coupled_pairs(draws, block);
   if (pairs == 0.0) return independent;
   const auto m = static_cast<double>(draws);
-  const double mean = map.kernel(x, y), moment = map.orthogonal_pair_moment(x, y);
-  const double variance = independent + pairs / (m * m) * (moment - mean * mean);
-  const double rounding = 32.0 * std::numeric_limits<double>::epsilon() * (independent + moment);
-  return variance > rounding ? variance : 0.0;
+  const double coupled = pairs / (m * m) * map.orthogonal_covariance(x, y);
+  return std::max(0.0, beyond_rounding(independent + coupled, independent + std::abs(coupled)));
 }
 
 std::span<const NamedFeatureMap> feature_maps() {

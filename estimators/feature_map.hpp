@@ -95,7 +95,8 @@ class FeatureMap {
   virtual bool has_matrix_moments() const { return false; }
 
   /// Var of the kernel estimate φ(x)·φ(y) of `draws` independent directions: what the pair moment exceeds the
-  /// squared kernel by, over `draws`; by a formula without that subtraction where there is one.
+  /// squared kernel by, over `draws`; 0 within the rounding of that difference, by a formula without it where
+  /// there is one.
   virtual double variance(const Vector& x, const Vector& y, Index draws) const;
 
   /// μ₄/μ₂² of the kernel estimate of one direction, 3 for a normal number: a sample variance of R draws has
@@ -107,7 +108,11 @@ class FeatureMap {
   /// norms).
   virtual double orthogonal_pair_moment(const Vector& x, const Vector& y) const = 0;
 
-  /// The same for two different keys of a query, where it is a HaarPair.
+  /// What `orthogonal_pair_moment` exceeds the squared kernel by, the covariance of those two directions; 0
+  /// within the rounding of that difference, by a formula without it where there is one.
+  virtual double orthogonal_covariance(const Vector& x, const Vector& y) const;
+
+  /// The pair moment for two different keys of a query, where it is a HaarPair.
   virtual std::optional<OrthogonalPairs> orthogonal_pairs() const { return std::nullopt; }
 
   /// The same where it is not, for head dimension d ≥ 2; null for maps that are never coupled.
@@ -117,9 +122,9 @@ class FeatureMap {
 /// Var K̂(x, y) of m directions in independent blocks of b orthogonal ones (Projection::block; 1: all
 /// independent):
 ///
-///   Var K̂ = FeatureMap::variance + N (P − μ²)/m²
+///   Var K̂ = FeatureMap::variance + N FeatureMap::orthogonal_covariance / m²,   N = `coupled_pairs`
 ///
-/// with P the orthogonal pair moment, μ = E K̂ and N = `coupled_pairs`. A difference within the rounding of
+///  A difference within the rounding of
 /// its terms is 0. Yu et al. 2016; Choromanski et al. 2021.
 double kernel_variance(const FeatureMap& map, const Vector& x, const Vector& y, Index draws, Index block);
 

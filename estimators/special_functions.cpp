@@ -62,6 +62,25 @@ double kummer_pair_moment(int d, double z) {
   return std::exp(z) * (z >= 0 ? positive_terms(n, z) : terminating_kummer(n, -z));
 }
 
+// e^{−z}(₁F₁(−n; n; −z) − e^z), n = d/2: with c_k = Π_{j<k} (n − j)/(n + j) the terms are (c_k − 1) zᵏ/k!, of
+// which the first two vanish, and 1 − c_k grows by 2k c_k/(n + k).
+double kummer_pair_excess(int d, double z) {
+  if (!(std::abs(z) <= 1.0)) {
+    const double ratio = kummer_pair_moment(d, z) * std::exp(-2.0 * z);
+    return z > 0.0 && !std::isfinite(ratio) ? -1.0 : ratio - 1.0;
+  }
+  require(d >= 1, "1F1(d; d/2; z): d = {} must be at least 1", d);
+  const double n = 0.5 * d;
+  double ratio = 1.0, missing = 0.0, power = z, sum = 0.0;  // c_k, 1 − c_k, zᵏ/k!
+  for (int k = 1; k < 25; ++k) {
+    missing += ratio * 2.0 * k / (n + k);
+    ratio *= (n - k) / (n + k);
+    power *= z / (k + 1.0);
+    sum += missing * power;
+  }
+  return -std::exp(-z) * sum;
+}
+
 double hypergeometric_0f1(double b, double z) {
   return boost::math::hypergeometric_0F1(b, z);
 }

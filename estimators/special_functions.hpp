@@ -9,6 +9,12 @@ namespace attngap {
 /// Throws BadInput unless d ≥ 1 and z is finite.
 double kummer_pair_moment(int d, double z);
 
+/// ₁F₁(d; d/2; z) e^{−2z} − 1: by how much, relative to the squared mean, two orthogonal directions go
+/// together. For |z| ≤ 1, where that is −z²/(d/2 + 1) to leading order, by the series of the difference,
+/// in which nothing cancels. −1, its limit, where the moment is beyond a double for z > 0. Throws BadInput as
+/// above.
+double kummer_pair_excess(int d, double z);
+
 /// ₀F₁(; b; z) for b > 0, z ≥ 0 (Boost.Math).
 double hypergeometric_0f1(double b, double z);
 

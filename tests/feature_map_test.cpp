@@ -248,6 +248,35 @@ TEST(KummerPairMoment, EqualsTheSeriesInManyDigitsForBothSigns) {
     }
 }
 
+TEST(KummerPairMoment, ExceedsOneByTheSeriesInManyDigits) {
+  for (const int d : {2, 3, 5, 8, 16, 63, 64, 128})
+    for (const double z :
+         {-20.0, -3.0, -1.01, -1.0, -0.3, -1e-3, -1e-8, 1e-8, 1e-3, 0.3, 1.0, 1.01, 3.0, 20.0}) {
+      const Exact exact = kummer_series(d, z) * exp(Exact(-2.0 * z)) - 1;
+      const auto expected = static_cast<double>(exact);
+      const double scale = std::abs(z) <= 1.0 ? std::abs(expected) : std::exp(std::max(0.0, -z)) + 1.0;
+      EXPECT_NEAR(kummer_pair_excess(d, z), expected, 1e-11 * scale) << "d = " << d << ", z = " << z;
+    }
+  EXPECT_EQ(kummer_pair_excess(3, 0.0), 0.0);
+  EXPECT_EQ(kummer_pair_excess(3, 400.0), -1.0);
+}
+
+// Far out the kurtosis is that of e^{±g}, e^{4S}/2 of cosh g, and that of e^{|S|}cos g, 3/2, without a
+// quotient of infinities between.
+TEST(Kurtosis, OfLargeNormsHasItsLimit) {
+  for (const double S : {60.0, 100.0, 400.0, 900.0}) {
+    Vector x = Vector::Zero(3);
+    x(0) = 0.5 * std::sqrt(S);
+    EXPECT_NEAR(feature_map_named("trigonometric").kurtosis(x, -x), 1.5, 1e-12) << S;
+    const double heavy = feature_map_named("hyperbolic").kurtosis(x, x);
+    if (S > 177.5) {
+      EXPECT_TRUE(std::isinf(heavy)) << S;
+    } else {
+      EXPECT_NEAR(heavy, 0.5 * std::exp(4.0 * S), 1e-10 * heavy) << S;
+    }
+  }
+}
+
 TEST(KummerPairMoment, RefusesWhatHasNoMeaning) {
   EXPECT_THROW(kummer_pair_moment(0, 1.0), BadInput);
   EXPECT_THROW(kummer_pair_moment(4, std::nan("")), BadInput);

@@ -36,6 +36,25 @@ TEST(KernelVariance, IsThePairMomentLessTheSquaredKernel) {
   EXPECT_NEAR(feature_map_named("trigonometric").variance(tiny, -tiny, 1), S * S / 2, 1e-10 * S * S);
 }
 
+// x+y or x−y as good as zero: with z = S/2 the excess of an orthogonal pair is −z²/(d/2 + 1) to leading
+// order, and the variance keeps its digits.
+TEST(KernelVariance, OfOrthogonalDirectionsKeepsItsDigitsWhereItVanishes) {
+  for (const Index d : {2, 3, 8, 65}) {
+    const Vector x = normal_matrix(9, static_cast<std::uint32_t>(d), d, 1, 1e-6);
+    const double S = (2.0 * x).squaredNorm(), m = 2.0 * static_cast<double>(d) + 1.0;
+    const double pairs = 2.0 * static_cast<double>(d * (d - 1));
+    const double excess = pairs / (m * m) * S * S / (2.0 * static_cast<double>(d) + 4.0);
+    const auto of = [&](const char* name, const Vector& y) {
+      return kernel_variance(feature_map_named(name), x, y, static_cast<Index>(m), d);
+    };
+    // The next order is S.
+    EXPECT_NEAR(of("hyperbolic", x), S * S / (2.0 * m) - excess, 1e-9 * excess) << d;
+    EXPECT_NEAR(of("trigonometric", -x), S * S / (2.0 * m) - excess, 1e-9 * excess) << d;
+    EXPECT_NEAR(of("positive", x), std::expm1(S) / m - excess, 1e-9 * S / m) << d;
+    EXPECT_EQ(of("hyperbolic", -x), 0.0);
+  }
+}
+
 // Published values at d = m = 8 and |x + y|² = 0.8, in units where the mean is exp(|x + y|²/2): 0.341 for
 // independent directions, 0.287 for orthogonal ones.
 TEST(KernelVariance, OfOrthogonalDirectionsCountsThePairsOfABlock) {
