@@ -18,9 +18,9 @@ namespace {
 using boost::math::double_constants::pi;
 using boost::math::double_constants::root_two_pi;
 
-// E w_x⁺ w_y⁺ = |x||y| J₁(θ)/(2π),  J₁ = sin θ + (π − θ) cos θ.
-double arccos_kernel(double norms, double theta) {
-  return norms * (std::sin(theta) + (pi - theta) * std::cos(theta)) / (2.0 * pi);
+// E w_x⁺ w_y⁺ = |x||y| J₁/(2π) of the angle x and y leave open to being opposite, π − θ.
+double arccos_kernel(double norms, double opening) {
+  return norms * arccos_j1(opening) / (2.0 * pi);
 }
 
 // Covariances of the three centred Gaussians X = (w·q, w·k₁, w·k₂), and what is needed of them.
@@ -66,9 +66,10 @@ class ThreeGaussians {
 //   E   φ(x)φ(y) = |x||y| J₁(θ)/2π,   J₁ = sin θ + (π − θ) cos θ,  θ the angle of x and y
 //   Var φ(x)φ(y) = |x|²|y|² [J₂/2π − (J₁/2π)²],  J₂ = 3 sin θ cos θ + (π − θ)(1 + 2 cos² θ)
 //
-// Range: any; nothing is subtracted. A kernel of its own, without a softmax limit: its target is attention
-// with the kernel itself. All features of a query or of its keys are zero with positive probability, and the
-// ratio is then 0/0. Cho and Saul 2009; Peng et al. 2021, section 3.
+// Range: any; mean and variance keep their digits at every angle, the pair moment of two keys loses them
+// where both are nearly opposite to the query. A kernel of its own, without a softmax limit: its target is
+// attention with the kernel itself. All features of a query or of its keys are zero with positive
+// probability, and the ratio is then 0/0. Cho and Saul 2009; Peng et al. 2021, section 3.
 class Arccos final : public FeatureMap {
  public:
   std::string_view name() const override { return "arccos"; }
@@ -84,7 +85,12 @@ class Arccos final : public FeatureMap {
     features = projections.cwiseMax(0.0F);
   }
   double kernel(const Vector& x, const Vector& y) const override {
-    return arccos_kernel(x.norm() * y.norm(), angle_between(x, y));
+    return arccos_kernel(x.norm() * y.norm(), angle_between(x, -y));
+  }
+  double variance(const Vector& x, const Vector& y, Index draws) const override {
+    const double norms = x.norm() * y.norm(), opening = angle_between(x, -y);
+    const double mean = arccos_j1(opening) / (2.0 * pi);
+    return norms * norms * (arccos_j2(opening) / (2.0 * pi) - mean * mean) / static_cast<double>(draws);
   }
 
   // E (X₀⁺)² X₁⁺ X₂⁺ with X = (w·q, w·k₁, w·k₂). Stein's identity once more, with g = X₀X₁X₂ 1{X > 0}, whose
@@ -110,7 +116,7 @@ class Arccos final : public FeatureMap {
       const double xx = std::max(0.0, 1.0 - t * a * a), yy = std::max(0.0, 1.0 - t * b * b);
       const double product = std::sqrt(xx * yy);
       const double cosine = product > 0.0 ? (std::cos(theta) - t * a * b) / product : 1.0;
-      return t * a * b * arccos_kernel(product, std::acos(std::clamp(cosine, -1.0, 1.0)));
+      return t * a * b * arccos_kernel(product, std::acos(std::clamp(-cosine, -1.0, 1.0)));
     };
     using Rule = boost::math::quadrature::gauss<double, 30>;
     // For t near one x' or y' turns round fast where u passes x or y (in the plane, d = 2, it jumps): nodes

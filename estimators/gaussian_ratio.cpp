@@ -1,3 +1,4 @@
+#include "estimators/angles.hpp"
 #include "estimators/error.hpp"
 #include "estimators/estimator_table.hpp"
 #include "estimators/exact_attention.hpp"
@@ -175,10 +176,8 @@ class RandomFeatureAttention final : public GaussianRatio {
   // |x||y| J₁(θ)/2π from z = x·y.
   static double arccos_score(double z, double x, double y) {
     if (x * y == 0.0) return 0.0;
-    const double cosine = std::clamp(z / (x * y), -1.0, 1.0);
     constexpr double kPi = 3.14159265358979323846;
-    const double theta = std::acos(cosine);
-    return x * y * (std::sin(theta) + (kPi - theta) * cosine) / (2.0 * kPi);
+    return x * y * arccos_j1(std::acos(std::clamp(-z / (x * y), -1.0, 1.0))) / (2.0 * kPi);
   }
 
   bool unit_;

@@ -12,6 +12,8 @@
 #include <cmath>
 #include <numbers>
 
+#include <boost/math/constants/constants.hpp>
+#include <boost/multiprecision/cpp_bin_float.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -85,6 +87,23 @@ TEST(ArccosFeatures, HaveTheSecondMomentOfChoAndSaul) {
     const double j2 = 3.0 * std::sin(theta) * c + (pi - theta) * (1.0 + 2.0 * c * c);
     const double expected = x.squaredNorm() * y.squaredNorm() * j2 / (2.0 * pi);
     EXPECT_NEAR(map.pair_moment(x, y, y), expected, 1e-12 * expected);
+  }
+}
+
+// Nearly opposite vectors: J₁ and J₂ are of third and fifth order in π − θ, and are compared with 60 digits.
+TEST(ArccosFeatures, KeepTheirDigitsWhereVectorsAreOpposite) {
+  using Exact = boost::multiprecision::number<boost::multiprecision::cpp_bin_float<60>>;
+  const FeatureMap& map = feature_map_named("arccos");
+  for (const double opening : {1.0, 0.51, 0.49, 0.1, 1e-2, 1e-3, 1e-4}) {
+    const Vector x = vector_of({1.3, 0.0}), y = vector_of({-std::cos(opening), std::sin(opening)});
+    const Exact left = -Exact(y(0)), up = Exact(y(1)), angle = atan2(up, left);
+    const Exact norms = Exact(x(0)) * sqrt(left * left + up * up), s = sin(angle), c = cos(angle);
+    const Exact two_pi = 2 * boost::math::constants::pi<Exact>();
+    const Exact mean = (s - angle * c) / two_pi, second = (angle * (1 + 2 * c * c) - 3 * s * c) / two_pi;
+    const auto kernel = static_cast<double>(norms * mean);
+    const auto variance = static_cast<double>(norms * norms * (second - mean * mean) / 7);
+    EXPECT_NEAR(map.kernel(x, y), kernel, 1e-10 * kernel) << opening;
+    EXPECT_NEAR(map.variance(x, y, 7), variance, 1e-10 * variance) << opening;
   }
 }
 
