@@ -56,9 +56,12 @@ Measured measure(std::span<const double> estimates, double predicted_variance, d
     return {kNothing, kNothing, "nonfinite"};
   Moments moments;
   for (const double estimate : estimates) moments.add(estimate);
-  if (moments.variance() <= kRounding * kRounding * std::max(1.0, moments.mean() * moments.mean()))
+  const double square = std::max(1.0, moments.mean() * moments.mean());
+  const bool equal = moments.variance() <= kRounding * kRounding * square;
+  if (equal && predicted_variance <= kRounding * square)
     return {{moments.mean(), 0.0, moments.mean(), moments.mean()}, {0.0, 0.0, 0.0, 0.0}, "ok"};
   if (std::isinf(predicted_variance)) return {exactly(moments.mean()), kNothing, "infinite-variance"};
+  if (equal) return {exactly(moments.mean()), kNothing, "heavy-tail"};  // what varies was never drawn
   std::vector<double> squares;
   for (const double estimate : estimates) squares.push_back(std::pow(estimate - moments.mean(), 2));
   if (!std::all_of(squares.begin(), squares.end(), [](double s) { return std::isfinite(s); }) ||
@@ -77,7 +80,7 @@ std::span<const NamedMetric> kernel_metric_names() {
 }
 
 std::vector<Metric> kernel_metrics(std::span<const double> estimates, const KernelMoments& law) {
-  if (!std::isfinite(law.target) || !std::isfinite(law.mean)) {
+  if (!std::isfinite(law.target) || law.target == 0.0 || !std::isfinite(law.mean)) {
     std::vector<Metric> metrics;
     for (const NamedMetric& row : std::span(kNames).first(4))
       metrics.push_back({row.name, kNothing, "no-moment"});

@@ -64,7 +64,8 @@ Estimated variance_interval(const Moments& moments) {
 Estimated variance_interval(const Moments& moments, double kurtosis) {
   const auto n = static_cast<double>(moments.count());
   const double variance = moments.variance(), z = normal_quantile_975();
-  const double relative = std::sqrt(std::max(0.0, kurtosis - (n - 3) / n) / (n - 1));
+  const double excess = kurtosis - (n - 3) / n;
+  const double relative = std::sqrt((excess < 0.0 ? 0.0 : excess) / (n - 1));  // NaN stays
   const double c = n / (n - z);
   return {variance, variance * relative, c * variance * std::exp(-z * c * relative),
           c * variance * std::exp(z * c * relative)};

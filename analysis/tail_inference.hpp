@@ -14,7 +14,8 @@ namespace attngap {
 ///   exp( ln(c s²) ± z c √((γ − (n−3)/n)/(n−1)) ),   c = n/(n − z)
 ///
 /// Bonett, Comput. Stat. Data Anal. 50 (2006), with the mean where he has a trimmed mean. The χ² interval is
-/// right for normal numbers only. Needs a fourth moment; NaN below five numbers.
+/// right for normal numbers only. Needs a fourth moment; NaN below five numbers and where the fourth moment
+/// is beyond a double.
 Estimated variance_interval(const Moments& moments);
 
 /// The same with the kurtosis γ of the law, where it is known: the sample's own is too small as long as the

@@ -74,6 +74,16 @@ TEST(VarianceInterval, IsBonettsOnPaper) {
   EXPECT_NEAR(interval.high, c * variance * std::exp(half), 1e-12 * interval.high);
 }
 
+// The squares of such numbers are doubles, their fourth powers are not.
+TEST(VarianceInterval, IsUnknownWhereTheFourthMomentIsBeyondADouble) {
+  Moments moments;
+  for (const double x : {1.0, -2.0, 2.0, 3.0, 4.0, 6.0}) moments.add(1e90 * x);
+  const Estimated interval = variance_interval(moments);
+  EXPECT_TRUE(std::isfinite(interval.value));
+  EXPECT_TRUE(std::isnan(interval.low) && std::isnan(interval.high));
+  EXPECT_LT(variance_interval(moments, 3.0).low, interval.value);
+}
+
 std::vector<double> pareto_draws(double shape, int count, std::uint64_t seed) {
   testing_tools::StreamWords random(seed);
   std::uniform_real_distribution<double> uniform(0, 1);

@@ -166,10 +166,12 @@ TEST(KernelMetrics, KnowTheKurtosisOfAMeanOfIndependentDirections) {
 
 TEST(KernelMetrics, SayWhatDoesNotExist) {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  for (const Metric& metric : kernel_metrics({}, {kNone, kNone, kNone})) {
-    EXPECT_EQ(metric.status, "no-moment");
-    EXPECT_TRUE(std::isnan(metric.estimated.value));
-  }
+  // The arccos kernel of opposite vectors is 0, and nothing is relative to it.
+  for (const KernelMoments& law : {KernelMoments{kNone, kNone, kNone}, KernelMoments{0.0, 0.0, 0.0}})
+    for (const Metric& metric : kernel_metrics({}, law)) {
+      EXPECT_EQ(metric.status, "no-moment");
+      EXPECT_TRUE(std::isnan(metric.estimated.value));
+    }
   const auto estimates = sample(100, [](double g) { return g; });
   const auto infinite = kernel_metrics(estimates, {1, 1, std::numeric_limits<double>::infinity()});
   EXPECT_EQ(infinite[1].status, "infinite-variance");
@@ -179,6 +181,23 @@ TEST(KernelMetrics, SayWhatDoesNotExist) {
   broken[7] = kNone;
   EXPECT_EQ(kernel_metrics(broken, {1, 1, 1})[0].status, "nonfinite");
   EXPECT_EQ(kernel_metrics(std::vector<double>(30, 1 + 1e-15), {1, 1, 0})[1].estimated.value, 0.0);
+}
+
+// Of arccos features of nearly opposite vectors all 30 products are 0, and the law has a variance all the
+// same.
+TEST(KernelMetrics, OfEqualDrawsOfALawThatVariesAreRefused) {
+  const std::vector<double> nothing(30, 0.0);
+  for (const double variance : {1e-4, 2400.0}) {
+    const auto metrics = kernel_metrics(nothing, {1, 1, variance});
+    EXPECT_EQ(metrics[0].status, "heavy-tail");
+    EXPECT_TRUE(std::isnan(metrics[0].estimated.low));
+    EXPECT_EQ(metrics[1].status, "heavy-tail");
+    EXPECT_TRUE(std::isnan(metrics[1].estimated.value));
+  }
+  const auto infinite = kernel_metrics(nothing, {1, 1, std::numeric_limits<double>::infinity()});
+  EXPECT_EQ(infinite[1].status, "infinite-variance");
+  // A closed form's own rounding is no variance.
+  EXPECT_EQ(kernel_metrics(nothing, {1, 1, 1e-17})[1].status, "ok");
 }
 
 // |x + y|² = 16: the sample variance of any affordable number of draws is wrong by orders of magnitude.
