@@ -143,8 +143,9 @@ class Trigonometric final : public FeatureMap {
            kummer_pair_moment(static_cast<int>(x.size()), -0.5 * squared_difference(x, y));
   }
   double orthogonal_covariance(const Vector& x, const Vector& y) const override {
-    return std::exp(2.0 * x.dot(y)) *
-           kummer_pair_excess(static_cast<int>(x.size()), -0.5 * squared_difference(x, y));
+    const double S = squared_difference(x, y);
+    if (S > 2.0) return FeatureMap::orthogonal_covariance(x, y);  // its factors alone leave the range later
+    return std::exp(2.0 * x.dot(y)) * kummer_pair_excess(static_cast<int>(x.size()), -0.5 * S);
   }
   std::optional<OrthogonalPairs> orthogonal_pairs() const override {
     return OrthogonalPairs{HaarFactor::cosine, -1.0};
@@ -196,7 +197,9 @@ class Positive : public FeatureMap {
         2.0 * keys * q + 0.5 * (q.squaredNorm() + keys.rowwise().squaredNorm().array()).matrix(), {}};
   }
   double variance(const Vector& x, const Vector& y, Index draws) const override {
-    return std::exp(2.0 * x.dot(y)) * std::expm1(squared_sum(x, y)) / static_cast<double>(draws);
+    const double S =
+        squared_sum(x, y);  // exp S − 1 = −exp S (exp(−S) − 1), so that no factor leaves the range
+    return -std::exp(2.0 * x.dot(y) + S) * std::expm1(-S) / static_cast<double>(draws);
   }
   // That of a lognormal number.
   double kurtosis(const Vector& x, const Vector& y) const override {
@@ -252,10 +255,10 @@ class Hyperbolic final : public FeatureMap {
     return PairFactors{2.0 * keys * q + (half_norms.array() + half_norm - 0.5 * kLogTwo).matrix(),
                        half_norms.array() - half_norm - 0.5 * kLogTwo};
   }
-  // cosh S − 1 = 2 sinh²(S/2).
+  // cosh S − 1 = 2 sinh²(S/2) = exp S (exp(−S) − 1)²/2.
   double variance(const Vector& x, const Vector& y, Index draws) const override {
-    const double half = std::sinh(0.5 * squared_sum(x, y));
-    return 2.0 * std::exp(2.0 * x.dot(y)) * half * half / static_cast<double>(draws);
+    const double S = squared_sum(x, y), lost = std::expm1(-S);
+    return 0.5 * std::exp(2.0 * x.dot(y) + S) * lost * lost / static_cast<double>(draws);
   }
   double kurtosis(const Vector& x, const Vector& y) const override {
     return kurtosis_of_even(squared_sum(x, y));

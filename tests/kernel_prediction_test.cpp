@@ -55,6 +55,26 @@ TEST(KernelVariance, OfOrthogonalDirectionsKeepsItsDigitsWhereItVanishes) {
   }
 }
 
+// Squared kernels of exp(−1072) and variances of exp(±365): no factor may leave the range of a double where
+// their product does not.
+TEST(KernelVariance, OfLargeNormsIsADoubleWhereItCanBe) {
+  const Vector x = vector_of({40.0, 0.0, 0.0}), y = vector_of({-13.4, 0.0, 0.0});
+  const double log_variance = 26.6 * 26.6 - 1072.0;
+  for (const Index block : {1, 3}) {
+    const double positive = kernel_variance(feature_map_named("positive"), x, y, 5, block);
+    EXPECT_NEAR(std::log(5.0 * positive), log_variance, 1e-11);
+    const double hyperbolic = kernel_variance(feature_map_named("hyperbolic"), x, y, 5, block);
+    EXPECT_NEAR(std::log(10.0 * hyperbolic), log_variance, 1e-11);
+  }
+  const Vector far = vector_of({14.0, 0.0, 0.0});
+  const double signed_one = kernel_variance(feature_map_named("trigonometric"), far, -far, 5, 1);
+  EXPECT_NEAR(std::log(10.0 * signed_one), 392.0, 1e-11);
+  const double coupled = kernel_variance(feature_map_named("trigonometric"), far, -far, 5, 3);
+  // ₁F₁(3; 3/2; −392) is Γ(3/2)/Γ(−3/2) 392⁻³ to a relative 1/50, of 8 pairs of 25.
+  const double pair = std::tgamma(1.5) / std::tgamma(-1.5) * std::pow(392.0, -3);
+  EXPECT_NEAR(coupled / signed_one - 1.0, 10.0 * 8.0 / 25.0 * pair, 0.05 * 3.2 * pair);
+}
+
 // Published values at d = m = 8 and |x + y|² = 0.8, in units where the mean is exp(|x + y|²/2): 0.341 for
 // independent directions, 0.287 for orthogonal ones.
 TEST(KernelVariance, OfOrthogonalDirectionsCountsThePairsOfABlock) {
