@@ -216,9 +216,10 @@ class PreparedHead {
     const Vector q = Q_.row(query);
     for (Index first = 0; first < terms.keys; first += kKeys) {
       const Index rows = std::min(kKeys, terms.keys - first);
-      const Matrix G = law_->pair_moments(q, K_, first, rows);
+      const Matrix G = law_->pair_covariances(q, K_, first, rows);
       terms.add_block(G, problem_.V, sums);
     }
+    sums.ew2 += 1.0;  // the products of means: π_m π_m', which Σ π (v − A) = 0 keeps out of the other sums
   }
 
   // All queries at once, once with exp(−|k − k'|²/2) and once, where the map needs it, with +.
@@ -268,7 +269,10 @@ class PreparedHead {
 
   void store(Index query, const QueryTerms& terms, const PairSums& sums, const PairSums& coupled,
              RatioPrediction& prediction) const {
-    prediction.offset.row(query) = terms.A - prediction.exact.row(query);
+    const double rounding =
+        32.0 * std::numeric_limits<double>::epsilon() * problem_.V.topRows(terms.keys).cwiseAbs().maxCoeff();
+    const auto kept = [&](double offset) { return std::abs(offset) <= rounding ? 0.0 : offset; };
+    prediction.offset.row(query) = (terms.A - prediction.exact.row(query)).unaryExpr(kept);
     prediction.bias.row(query) = sums.bias;
     prediction.variance.row(query) = sums.variance.cwiseMax(0.0);
     prediction.ew2(query) = sums.ew2;

@@ -30,6 +30,12 @@ Matrix FeatureMap::pair_moments(const Vector& q, const Matrix& keys, Index first
   return moments;
 }
 
+Matrix FeatureMap::pair_covariances(const Vector& q, const Matrix& keys, Index first, Index rows) const {
+  Vector kernels(first + rows);
+  for (Index m = 0; m < kernels.size(); ++m) kernels(m) = kernel(q, keys.row(m));
+  return pair_moments(q, keys, first, rows) - kernels.tail(rows) * kernels.transpose();
+}
+
 double FeatureMap::kurtosis(const Vector&, const Vector&) const {
   return std::numeric_limits<double>::quiet_NaN();
 }

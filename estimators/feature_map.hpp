@@ -91,6 +91,10 @@ class FeatureMap {
   /// better.
   virtual Matrix pair_moments(const Vector& q, const Matrix& keys, Index first, Index rows) const;
 
+  /// What these exceed the products of the kernels by, the covariances of one direction; a difference unless
+  /// the map knows better.
+  virtual Matrix pair_covariances(const Vector& q, const Matrix& keys, Index first, Index rows) const;
+
   /// Whether factors or a `pair_moments` of its own make a row of attention a matter of matrix products.
   virtual bool has_matrix_moments() const { return false; }
 

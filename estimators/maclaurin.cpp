@@ -66,6 +66,15 @@ double RandomMaclaurin::known_part(double z) const {
   return options_.known == 0 ? 0.0 : maclaurin_sum(*kernel_, options_.known - 1, z);
 }
 
+// Σ_{n≥known} a_n zⁿ, mean less known part, without that difference where it is small.
+double RandomMaclaurin::unknown_part(double z) const {
+  if (options_.known == 0 || !(std::abs(z) < 1.0)) return mean(z) - known_part(z);
+  if (!options_.max_degree) return truncation_bias(*kernel_, options_.known - 1, z);
+  double sum = 0.0;
+  for (int n = *options_.max_degree; n >= options_.known; --n) sum = sum * z + kernel_->coefficient(n);
+  return sum * std::pow(z, options_.known);
+}
+
 // The terms a_n²mⁿ/q_n have the ratio m/(R² lim q_{n+1}/q_n). Where it is one, those of a geometric law are
 // a_n² themselves; for another law infinity is the safe answer.
 bool RandomMaclaurin::has_variance(double base) const {
@@ -93,7 +102,7 @@ double RandomMaclaurin::random_second_moment(double base) const {
     sum += term;
     largest = std::max(largest, std::abs(term));
   }
-  return degrees_.endless && !(std::abs(term) <= 1e-12 * largest) ? kInfinity : sum;
+  return degrees_.endless && base != 0.0 && !(std::abs(term) <= 1e-12 * largest) ? kInfinity : sum;
 }
 
 // Σ_n a_n² (cⁿ − (z₁z₂)ⁿ) / share_n.
@@ -146,8 +155,9 @@ std::vector<double> RandomMaclaurin::second_moment_terms(double base) const {
   return degrees_.endless || most < degrees_.probability.size() ? std::vector<double>{} : terms;
 }
 
-std::optional<Matrix> RandomMaclaurin::pair_moments(const Vector& q, const Matrix& keys, Index first,
-                                                    Index rows) const {
+// Σ_{n≥known} (a_n²/q_n) cⁿ of every pair.
+std::optional<Matrix> RandomMaclaurin::random_pair_moments(const Vector& q, const Matrix& keys, Index first,
+                                                           Index rows) const {
   if (allocation_) return std::nullopt;
   const Index end = first + rows;
   const Vector z = keys.topRows(end) * q;
@@ -164,13 +174,40 @@ std::optional<Matrix> RandomMaclaurin::pair_moments(const Vector& q, const Matri
   Matrix moments = Matrix::Constant(rows, end, terms.back());
   for (std::size_t n = terms.size() - 1; n-- > 0;)
     moments = (moments.array() * base.array() + terms[n]).matrix();
+  return moments;
+}
 
+std::optional<Matrix> RandomMaclaurin::pair_moments(const Vector& q, const Matrix& keys, Index first,
+                                                    Index rows) const {
+  auto random = random_pair_moments(q, keys, first, rows);
+  if (!random) return std::nullopt;
+  Matrix& moments = *random;
+  const Vector z = keys.topRows(first + rows) * q;
   const Vector known = z.unaryExpr([this](double x) { return known_part(x); });
-  const Vector means = z.unaryExpr([this](double x) { return mean(x); });
-  const Vector others = means - known;
+  const Vector others = z.unaryExpr([this](double x) { return unknown_part(x); });
+  const Vector means = known + others;
   moments.noalias() += known.segment(first, rows) * means.transpose();
   moments.noalias() += others.segment(first, rows) * known.transpose();
-  return moments;
+  return random;
+}
+
+std::optional<Matrix> RandomMaclaurin::pair_covariances(const Vector& q, const Matrix& keys, Index first,
+                                                        Index rows) const {
+  auto random = random_pair_moments(q, keys, first, rows);
+  if (!random) return std::nullopt;
+  const Vector z = keys.topRows(first + rows) * q;
+  const Vector others = z.unaryExpr([this](double x) { return unknown_part(x); });
+  random->noalias() -= others.segment(first, rows) * others.transpose();
+  return random;
+}
+
+double RandomMaclaurin::variance(const Vector& x, const Vector& y, Index draws) const {
+  const double excess = covariance(x, y, y, draws);
+  const double base = maclaurin_pair_base(options_.direction, x, y, y);
+  const double second = allocation_ ? stratified_excess(base, 0.0, allocation_->counts(draws))
+                                    : random_second_moment(base) / static_cast<double>(draws);
+  const bool is_rounding = excess <= 32.0 * std::numeric_limits<double>::epsilon() * second;
+  return is_rounding && std::isfinite(second) ? 0.0 : excess;
 }
 
 double RandomMaclaurin::covariance(const Vector& q, const Vector& k1, const Vector& k2, Index draws) const {
@@ -178,7 +215,7 @@ double RandomMaclaurin::covariance(const Vector& q, const Vector& k1, const Vect
   const double z2 = q.dot(k2);
   const double base = maclaurin_pair_base(options_.direction, q, k1, k2);
   if (allocation_) return stratified_excess(base, z1 * z2, allocation_->counts(draws));
-  const double means = (mean(z1) - known_part(z1)) * (mean(z2) - known_part(z2));
+  const double means = unknown_part(z1) * unknown_part(z2);
   return (random_second_moment(base) - means) / static_cast<double>(draws);
 }
 

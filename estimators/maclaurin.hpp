@@ -75,6 +75,13 @@ class RandomMaclaurin {
   /// error is rounding relative to the largest pair moment of the block.
   std::optional<Matrix> pair_moments(const Vector& q, const Matrix& keys, Index first, Index rows) const;
 
+  /// What they exceed the products of the means by, one feature's covariances, in the same blocks: small
+  /// where the known degrees are most of the kernel, and not found as a difference of numbers of its size.
+  std::optional<Matrix> pair_covariances(const Vector& q, const Matrix& keys, Index first, Index rows) const;
+
+  /// Var K̂(x, y) of `draws` features; 0 within the rounding of the second moment it is a difference of.
+  double variance(const Vector& x, const Vector& y, Index draws) const;
+
   /// Cov(K̂(q, k₁), K̂(q, k₂)) of `draws` features, exact in every case.
   double covariance(const Vector& q, const Vector& k1, const Vector& k2, Index draws) const;
 
@@ -85,6 +92,9 @@ class RandomMaclaurin {
                                                       Index panel_width) const;
 
  private:
+  double unknown_part(double z) const;
+  std::optional<Matrix> random_pair_moments(const Vector& q, const Matrix& keys, Index first,
+                                            Index rows) const;
   double random_second_moment(double base) const;
   std::vector<double> second_moment_terms(double base) const;
   double stratified_excess(double base, double z1z2, std::span<const double> shares) const;

@@ -46,11 +46,22 @@ class MaclaurinMap final : public FeatureMap {
     const auto moments = law().pair_moments(q, keys, first, rows);
     return moments ? *moments : FeatureMap::pair_moments(q, keys, first, rows);
   }
+  Matrix pair_covariances(const Vector& q, const Matrix& keys, Index first, Index rows) const override {
+    if (const auto block = law().pair_covariances(q, keys, first, rows)) return *block;
+    if (law().allocation() && draws_ == 0) return FeatureMap::pair_covariances(q, keys, first, rows);
+    const Index draws = std::max<Index>(draws_, 1);
+    Matrix covariances(rows, first + rows);
+    for (Index m = 0; m < rows; ++m)
+      for (Index other = 0; other < first + rows; ++other)
+        covariances(m, other) =
+            static_cast<double>(draws) * law().covariance(q, keys.row(first + m), keys.row(other), draws);
+    return covariances;
+  }
   bool has_matrix_moments() const override {
     return std::isinf(law().kernel().radius) && !law().allocation();
   }
   double variance(const Vector& x, const Vector& y, Index draws) const override {
-    return law().covariance(x, y, y, draws);
+    return law().variance(x, y, draws);
   }
   double orthogonal_pair_moment(const Vector& x, const Vector& y) const override {
     return kernel(x, y) * kernel(x, y);  // features are independent whatever the projection
@@ -177,9 +188,7 @@ class MaclaurinRatio final : public RatioEstimator {
     const double target = target_kernel(x, y);
     if (std::isnan(target)) return {kNone, kNone, kNone};
     const RandomMaclaurin law = law_on(problem);
-    const double mean = law.mean(z), variance = law.covariance(x, y, y, draws);
-    const double rounding = 32.0 * std::numeric_limits<double>::epsilon() * mean * mean;
-    return {target, mean, variance * static_cast<double>(draws) > rounding ? variance : 0.0};
+    return {target, law.mean(z), law.variance(x, y, draws)};
   }
 
   Index panel_width() const override { return 512; }

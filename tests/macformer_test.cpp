@@ -152,6 +152,32 @@ TEST(DegreeLaws, HaveTheirSecondMomentsInClosedForm) {
   }
 }
 
+// Where nothing is left to chance the variance is 0 and never below; where degrees 0 and 1 are nearly all of
+// the kernel it is Σ_{n≥2} a_n² mⁿ 2^{n−1} − (Σ_{n≥2} a_n zⁿ)², each summed by itself.
+TEST(DegreeLaws, KeepTheDigitsOfVariancesThatVanish) {
+  const Vector one = vector_of({1.0}), half = vector_of({0.5}), none = vector_of({0.0});
+  const MaclaurinKernel& inverse = maclaurin_kernel_named("inverse");
+  const RandomMaclaurin exact(inverse, optimal_degrees(inverse, {{0.5}, {0.25}}, {}), {});
+  EXPECT_EQ(exact.variance(one, half, 3), 0.0);
+  EXPECT_EQ(
+      exp_law(optimal_degrees(maclaurin_kernel_named("exp"), {{0.0}, {0.0}}, {})).variance(one, none, 3),
+      0.0);
+  for (const MaclaurinKernel& kernel : maclaurin_kernels()) {
+    if (kernel.degree) continue;
+    const RandomMaclaurin law(kernel, geometric_degrees(2.0), {kSigns, 2, {}});
+    for (const double z : {1e-2, 1e-4, 1e-6}) {
+      const auto pair = plane_pair(z);
+      double second = 0.0, rest = 0.0;
+      for (int n = 20; n >= 2; --n) {
+        second += std::pow(kernel.coefficient(n), 2) * std::pow(2.0 * z * z, n) * std::pow(2.0, n - 1);
+        rest += kernel.coefficient(n) * std::pow(z, n);
+      }
+      const double expected = (second - rest * rest) / 3.0;
+      EXPECT_NEAR(law.variance(pair.x, pair.y, 3), expected, 1e-10 * expected) << kernel.name << " " << z;
+    }
+  }
+}
+
 // The printed row of the derivations: m = 0.9886 and the four laws' var·D, with the z that the first two
 // imply.
 TEST(DegreeLaws, HaveThePrintedVariancesAtThePrintedBase) {

@@ -188,6 +188,33 @@ TEST(PredictionOfMaclaurinFeatures, OfAllocatedDegreesHasTheSharesOfItsCount) {
 }
 
 // Channels a and b: Var(a + b) = Var a + Var b + 2 Cov.
+// Of short vectors the known degrees are nearly all of the kernel, and what is left to chance is of fourth
+// order: to leading order c²/2 − z₁² z₂²/4, with c = E(w·q)²(w·k₁)(w·k₂), of degrees 2, 3, … with shares ½,
+// ¼, ….
+TEST(PredictionOfMaclaurinFeatures, OfShortVectorsKeepsItsDigits) {
+  AttentionProblem problem = house_problem(8);
+  problem.Q *= 1e-4;
+  problem.K *= 1e-4;
+  const auto rmfa = make_estimator("rmfa:known=linear");
+  const RatioPrediction said = predict(as_ratio(rmfa), problem);
+  const Matrix Q = problem.scaled_queries(), K = problem.scaled_keys();
+  const auto l = static_cast<double>(problem.keys());
+  for (Index i = 0; i < problem.queries(); ++i) {
+    const Vector q = Q.row(i), z = K * q;
+    Matrix C(problem.keys(), problem.keys());
+    for (Index m = 0; m < C.rows(); ++m)
+      for (Index other = 0; other < C.cols(); ++other) {
+        const double c = maclaurin_pair_base(MaclaurinDirection::rademacher, q, K.row(m), K.row(other));
+        C(m, other) = (0.5 * c * c - 0.25 * std::pow(z(m) * z(other), 2)) / (l * l);
+      }
+    const Matrix Y = problem.V.rowwise() - problem.V.colwise().mean();
+    const Eigen::RowVectorXd variance = (Y.transpose() * C * Y).diagonal();
+    const Eigen::RowVectorXd bias = -(C * Y).colwise().sum();
+    EXPECT_LE((said.variance.row(i) - variance).norm(), 1e-6 * variance.norm()) << i;
+    EXPECT_LE((said.bias_at(1).row(i) - bias).norm(), 1e-6 * C.cwiseAbs().sum()) << i;
+  }
+}
+
 TEST(Prediction, OfTheCovarianceOfChannelsIsThatOfTheirSums) {
   for (const char* name :
        {"performer", "rfa", "rmfa", "performer:projection=orthogonal", "rfa:kernel=arccos"}) {
