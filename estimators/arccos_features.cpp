@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <boost/math/constants/constants.hpp>
 #include <boost/math/quadrature/gauss.hpp>
@@ -91,6 +92,25 @@ class Arccos final : public FeatureMap {
     const double norms = x.norm() * y.norm(), opening = angle_between(x, -y);
     const double mean = arccos_j1(opening) / (2.0 * pi);
     return norms * norms * (arccos_j2(opening) / (2.0 * pi) - mean * mean) / static_cast<double>(draws);
+  }
+
+  // From E[φ(x)φ(y)]ⁿ = |x|ⁿ|y|ⁿ n!/(2π) ∫_0^ε (cos α − cos ε)ⁿ dα with ε = π − θ: of w = r u in the plane of
+  // x and y, E r^{2n} = 2ⁿn!, and u·x u·y = |x||y|(cos α − cos ε)/2 at twice u's angle from their bisector.
+  double kurtosis(const Vector& x, const Vector& y) const override {
+    const double opening = angle_between(x, -y);
+    if (x.norm() * y.norm() * opening == 0.0) return std::numeric_limits<double>::quiet_NaN();
+    double moments[5] = {1.0};
+    for (int n = 1; n <= 4; ++n) {
+      const auto product = [&](double alpha) {
+        return std::pow(2.0 * std::sin(0.5 * (opening + alpha)) * std::sin(0.5 * (opening - alpha)), n);
+      };
+      const double integral = boost::math::quadrature::gauss<double, 30>::integrate(product, 0.0, opening);
+      moments[n] = std::tgamma(n + 1.0) * integral / (2.0 * pi);
+    }
+    const double mean = moments[1], variance = moments[2] - mean * mean;
+    const double fourth =
+        moments[4] - 4.0 * moments[3] * mean + 6.0 * moments[2] * mean * mean - 3.0 * std::pow(mean, 4);
+    return fourth / (variance * variance);
   }
 
   // E (X₀⁺)² X₁⁺ X₂⁺ with X = (w·q, w·k₁, w·k₂). Stein's identity once more, with g = X₀X₁X₂ 1{X > 0}, whose

@@ -90,6 +90,30 @@ TEST(ArccosFeatures, HaveTheSecondMomentOfChoAndSaul) {
   }
 }
 
+// The fourth central moment of one direction's product, by quadrature over the angle of w in the plane and
+// over the square of its length, of which the n-th power has the mean 2ⁿ n!.
+TEST(ArccosFeatures, HaveTheKurtosisOfTheirLaw) {
+  const FeatureMap& map = feature_map_named("arccos");
+  for (const double theta : {0.0, 0.4, 1.3, 2.2, 3.0, 3.13}) {
+    const Vector x = vector_of({1.3, 0.0}), y = vector_of({0.4 * std::cos(theta), 0.4 * std::sin(theta)});
+    double moments[5] = {1.0};
+    for (int n = 1; n <= 4; ++n) {
+      const auto power = [&](double a) { return std::pow(relu_at(a, x) * relu_at(a, y), n); };
+      moments[n] =
+          std::pow(2.0, n) * std::tgamma(n + 1.0) * integral(power, theta - 0.5 * pi, 0.5 * pi) / (2.0 * pi);
+    }
+    const double mean = moments[1], variance = moments[2] - mean * mean;
+    const double fourth =
+        moments[4] - 4 * mean * moments[3] + 6 * mean * mean * moments[2] - 3 * std::pow(mean, 4);
+    const double expected = fourth / (variance * variance);
+    EXPECT_NEAR(map.kurtosis(x, y), expected, 1e-10 * expected) << theta;
+    EXPECT_DOUBLE_EQ(map.kurtosis(x, y), map.kurtosis(2.0 * y, x));
+  }
+  const Vector x = vector_of({1.3, 0.0});
+  EXPECT_TRUE(std::isnan(map.kurtosis(x, -x)));
+  EXPECT_TRUE(std::isnan(map.kurtosis(x, 0.0 * x)));
+}
+
 // Nearly opposite vectors: J₁ and J₂ are of third and fifth order in π − θ, and are compared with 60 digits.
 TEST(ArccosFeatures, KeepTheirDigitsWhereVectorsAreOpposite) {
   using Exact = boost::multiprecision::number<boost::multiprecision::cpp_bin_float<60>>;
