@@ -2,6 +2,7 @@
 
 #include "experiments/block_queue.hpp"
 #include "experiments/replicate_plan.hpp"
+#include "experiments/resident_memory.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -172,6 +173,7 @@ void draw_blocks(BlockSource& source, CellShelf& shelf, const RunControl& contro
 }
 
 RunOutcome run_cells(const RunSpec& spec, const CellMaker& make, RunStore& store, const RunControl& control) {
+  keep_freed_memory();
   // Without this TBB never uses more threads than the machine has cores, and says so on standard error.
   const tbb::global_control allowed(tbb::global_control::max_allowed_parallelism,
                                     static_cast<std::size_t>(control.threads));

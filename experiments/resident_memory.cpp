@@ -36,7 +36,15 @@ void trim_own_arena() {
   std::free(block);
 }
 
+// What may lie free at the end of the heap before it is given back.
+constexpr int kFreeEnd = 512 << 20;
+
 }  // namespace
+
+void keep_freed_memory() {
+  mallopt(M_MMAP_THRESHOLD, kKept);
+  mallopt(M_TRIM_THRESHOLD, kFreeEnd);
+}
 
 ResidentPeak::ResidentPeak() {
   mallopt(M_MMAP_THRESHOLD, kMapped);
