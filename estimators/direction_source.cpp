@@ -29,7 +29,7 @@ class GaussianDirections final : public DirectionSource<Scalar> {
       : projection_(projection), fixed_norm_(fixed_norm), drawn_(draws, head_dim), Omega_(draws, head_dim) {}
 
   void draw(const StreamAddress& address) override {
-    projection_.draw(address, drawn_);
+    projection_.draw(address, drawn_, memory_);
     if (fixed_norm_) {
       const double norm = std::sqrt(static_cast<double>(drawn_.cols()));
       for (Index j = 0; j < drawn_.rows(); ++j) drawn_.row(j) *= norm / drawn_.row(j).norm();
@@ -50,6 +50,7 @@ class GaussianDirections final : public DirectionSource<Scalar> {
   const Projection& projection_;
   bool fixed_norm_;
   Matrix drawn_;
+  ProjectionMemory memory_;
   RowMatrix<Scalar> Omega_;
 };
 

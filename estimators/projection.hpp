@@ -9,6 +9,12 @@
 
 namespace attngap {
 
+/// Memory a law uses in every draw; the next one finds it large enough.
+struct ProjectionMemory {
+  Eigen::MatrixXd factors, basis;
+  Vector coefficients, row;
+};
+
 /// The joint law of the m random directions w_1 … w_m in R^d; each alone is N(0, I_d).
 ///
 /// Prefix-stable: the first m' rows of a draw of m are the draw of m' at the same address.
@@ -21,7 +27,12 @@ class Projection {
   virtual Index block(Index head_dim) const = 0;
 
   /// Fills the m×d matrix Ω, a direction a row.
-  virtual void draw(const StreamAddress& address, Matrix& Omega) const = 0;
+  virtual void draw(const StreamAddress& address, Matrix& Omega, ProjectionMemory& memory) const = 0;
+  /// The same with memory of its own.
+  void draw(const StreamAddress& address, Matrix& Omega) const {
+    ProjectionMemory memory;
+    draw(address, Omega, memory);
+  }
 };
 
 /// Ordered pairs among m directions that share a block of b: ⌊m/b⌋ b(b−1) + r(r−1), r = m mod b.

@@ -105,6 +105,8 @@ INSTANTIATE_TEST_SUITE_P(
     Estimators, ReplicateLoop,
     ::testing::Values(Case{"performer"}, Case{"performer", Mask::causal},
                       Case{"performer", Mask::none, Precision::float32},
+                      Case{"performer:projection=orthogonal"},
+                      Case{"performer:projection=orthogonal", Mask::none, Precision::float32},
                       Case{"performer:features=hyperbolic"}, Case{"rfa"}, Case{"rfa", Mask::causal},
                       Case{"rfa", Mask::none, Precision::float32}, Case{"rfa:kernel=arccos"}, Case{"rmfa"},
                       Case{"rmfa", Mask::causal}, Case{"rmfa", Mask::none, Precision::float32},
