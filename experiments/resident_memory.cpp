@@ -57,8 +57,7 @@ ResidentPeak::ResidentPeak() {
 }
 
 ResidentPeak::~ResidentPeak() {
-  mallopt(M_MMAP_THRESHOLD, kKept);
-  mallopt(M_TRIM_THRESHOLD, 2 * kKept);
+  keep_freed_memory();
   mallopt(M_TOP_PAD, kPadded);
 }
 
