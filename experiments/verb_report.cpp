@@ -126,10 +126,12 @@ std::vector<ReportPicture> pictures_of(const std::vector<ResultRow>& rows,
                                        const std::filesystem::path& directory,
                                        std::set<std::string>& messages) {
   const DrawingDirectory scratch;
+  const FigureOrigin origin = read_origin(directory.parent_path());
   std::vector<ReportPicture> pictures;
-  for (const auto& [name, figure] : all_figures(rows)) {
+  for (auto& [name, figure] : all_figures(rows)) {
     auto svg = text_of(directory / (name + ".svg"));
     if (!svg) {
+      figure.origin = origin;
       const auto written = write_figure(figure, scratch.path(), name, {"svg"});
       if (!written.message.empty())
         messages.insert("figures without a picture are left out: gnuplot is not on the PATH");

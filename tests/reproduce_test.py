@@ -41,6 +41,13 @@ def main(attngap, heads, scratch):
                             "--quiet"], capture_output=True, text=True)
     if again.returncode != 0 or (out / "reproduction.md").read_text() != page:
         complaints.append(f"one figure alone changes the page: exit code {again.returncode}: {again.stderr}")
+
+    # A report draws the pictures that a run has none of, and they too say what they are of.
+    run = out / "elementwise-polynomials" / "polynomials"
+    shutil.rmtree(run / "figures")
+    subprocess.run([attngap, "report", str(run), "--quiet"], check=True)
+    if "by their true degree; ranges ours" not in (run / "report.html").read_text():
+        complaints.append("a picture that the report draws does not say whose the protocol is")
     return complaints
 
 
