@@ -42,7 +42,9 @@ double quantile_of(Sorted& sorted, double p) {
 
 double student_t_quantile(double p, double freedom) {
   if (!(freedom >= 1.0)) return kUndefined;
-  return boost::math::quantile(boost::math::students_t(freedom), p);
+  using namespace boost::math::policies;
+  using InDouble = policy<promote_double<false>>;  // ten times as fast, and its last digits are no matter
+  return boost::math::quantile(boost::math::students_t_distribution<double, InDouble>(freedom), p);
 }
 
 Estimated mean_with_interval(std::span<const double> numbers) {

@@ -1,53 +1,42 @@
 #include "analysis/kernel_sampling.hpp"
 
 #include "estimators/error.hpp"
-#include "estimators/radial_kernel.hpp"
-#include "estimators/random_stream.hpp"
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
+#include <utility>
 
 namespace attngap {
 namespace {
 
-constexpr double kLargestSeriesRadius = 4.0;
 constexpr double kRemainder = 1e-12;
 constexpr Index kReplicatesTogether = 256;
 constexpr Index kPairsTogether = 512;
 
 // Terms of Σ_k r^k/√k! after which the rest is below the remainder; at r ≤ 4 they fall from k = r² on.
-int terms_at(double radius) {
+Index terms_at(double radius) {
   std::vector<double> sizes{1.0};
   for (int k = 1; k < 400; ++k) sizes.push_back(sizes.back() * radius / std::sqrt(static_cast<double>(k)));
   double rest = 0.0;
   auto last =
       std::find_if(sizes.rbegin(), sizes.rend(), [&](double size) { return (rest += size) > kRemainder; });
-  return static_cast<int>(sizes.rend() - last);
+  return static_cast<Index>(sizes.rend() - last);
 }
 
-// h_k/√k! of one replicate: He_k/√k! = a_k by a_{k+1} = (g a_k − √k a_{k−1})/√(k+1).
-void hermite_means(const Eigen::ArrayXd& g, Eigen::Ref<Vector> means) {
-  Eigen::ArrayXd before = Eigen::ArrayXd::Zero(g.size()), now = Eigen::ArrayXd::Ones(g.size()), next = now;
-  for (Index k = 0; k < means.size(); ++k) {
-    means(k) = now.mean();
-    next = (g * now - std::sqrt(static_cast<double>(k)) * before) / std::sqrt(static_cast<double>(k + 1));
-    before.swap(now);
-    now.swap(next);
-  }
-}
-
-// Adds a column of estimates a pair to its running mean and squared deviations (Welford, by whole columns).
+// Mean and squared deviations of growing columns of estimates, a column a pair. Chan, Golub and LeVeque 1983.
 class Running {
  public:
   explicit Running(Index pairs) : mean_(Vector::Zero(pairs)), squares_(Vector::Zero(pairs)) {}
 
-  void add(Index first, const Eigen::Ref<const Vector>& estimates, double count) {
-    auto mean = mean_.segment(first, estimates.size()).array();
-    for (Index i = 0; i < estimates.size(); ++i) {
-      const double deviation = estimates(i) - mean(i);
-      mean(i) += deviation / count;
-      squares_(first + i) += deviation * (estimates(i) - mean(i));
+  // `before`: how many each of these pairs has seen.
+  void add(Index first, const Eigen::Ref<const Eigen::MatrixXd>& estimates, std::int64_t before) {
+    const auto n = static_cast<double>(estimates.rows()), old = static_cast<double>(before);
+    for (Index i = 0; i < estimates.cols(); ++i) {
+      const double mean = estimates.col(i).mean();
+      const double delta = mean - mean_(first + i);
+      squares_(first + i) +=
+          (estimates.col(i).array() - mean).square().sum() + delta * delta * old * n / (old + n);
+      mean_(first + i) += delta * n / (old + n);
     }
   }
   PairMoments moments(std::int64_t count) const { return {mean_, squares_ / static_cast<double>(count - 1)}; }
@@ -56,43 +45,74 @@ class Running {
   Vector mean_, squares_;
 };
 
-// Estimates of many pairs from the same normals.
-class PairEstimates {
- public:
-  PairEstimates(const RadialKernel& kernel, const Matrix& X, const Matrix& Y)
-      : kernel_(kernel), radii_(X.rows()) {
-    for (Index i = 0; i < X.rows(); ++i) radii_(i) = kernel.radius(X.row(i), Y.row(i));
-    const Vector in_series = (radii_.array() <= kLargestSeriesRadius).select(radii_, 0.0);
-    const int terms = terms_at(in_series.size() == 0 ? 0.0 : in_series.maxCoeff());
-    powers_.setOnes(X.rows(), terms);
-    for (Index k = 1; k < terms; ++k)
-      powers_.col(k) = powers_.col(k - 1).cwiseProduct(in_series) / std::sqrt(static_cast<double>(k));
-    for (int k = 0; k < terms; ++k) powers_.col(k) *= kernel.coefficient(k);
-  }
-
-  Index terms() const { return powers_.cols(); }
-
-  // K̂/K of pairs first … first+count−1, one column a column of `normals`, whose Hermite means are given.
-  const Eigen::MatrixXd& of(Index first, Index count, const Eigen::Ref<const Eigen::MatrixXd>& normals,
-                            const Eigen::Ref<const Eigen::MatrixXd>& means) {
-    estimates_.noalias() = powers_.middleRows(first, count) * means;
-    const auto draws = static_cast<std::size_t>(normals.rows());
-    ratios_.resize(normals.rows());
-    for (Index i = 0; i < count; ++i)
-      for (Index r = 0; radii_(first + i) > kLargestSeriesRadius && r < normals.cols(); ++r) {
-        kernel_.ratios(radii_(first + i), {normals.col(r).data(), draws}, {ratios_.data(), draws});
-        estimates_(i, r) = ratios_.mean();
-      }
-    return estimates_;
-  }
-
- private:
-  const RadialKernel& kernel_;
-  Vector radii_, ratios_;
-  Eigen::MatrixXd powers_, estimates_;  // c_k r^k/√k!, by columns: a block of pairs is a block of rows
-};
-
 }  // namespace
+
+HermiteDraws::HermiteDraws(std::vector<Index> counts) : counts_(std::move(counts)), means_(counts_.size()) {}
+
+Index HermiteDraws::terms() {
+  static const Index terms = terms_at(kLargestSeriesRadius);
+  return terms;
+}
+
+// He_k/√k! = a_k by a_{k+1} = (g a_k − √k a_{k−1})/√(k+1).
+void HermiteDraws::draw(const StreamAddress& first, Index replicates) {
+  normals_.resize(counts_.back(), replicates);
+  for (auto& means : means_) means.resize(replicates, terms());
+  Eigen::ArrayXd before(counts_.back()), now(counts_.back()), next(counts_.back());
+  for (Index r = 0; r < replicates; ++r) {
+    StreamAddress address = first;
+    address.replicate += static_cast<std::uint32_t>(r);
+    RandomStream(address, Purpose::directions)
+        .normals(0, {&normals_(0, r), static_cast<std::size_t>(counts_.back())});
+    const auto g = normals_.col(r).array();
+    before.setZero();
+    now.setOnes();
+    for (Index k = 0; k < terms(); ++k) {
+      double sum = 0.0;
+      Index done = 0;
+      for (std::size_t count = 0; count < counts_.size(); done = counts_[count++]) {
+        sum += now.segment(done, counts_[count] - done).sum();
+        means_[count](r, k) = sum / static_cast<double>(counts_[count]);
+      }
+      const double root = std::sqrt(static_cast<double>(k)),
+                   over = 1.0 / std::sqrt(static_cast<double>(k + 1));
+      next = (g * now - root * before) * over;
+      before.swap(now);
+      now.swap(next);
+    }
+  }
+}
+
+RadialEstimates::RadialEstimates(const RadialKernel& kernel, Vector radii)
+    : kernel_(kernel), radii_(std::move(radii)), powers_(HermiteDraws::terms(), radii_.size()) {
+  const Eigen::RowVectorXd in_series =
+      (radii_.array() <= HermiteDraws::kLargestSeriesRadius).select(radii_, 0.0).transpose();
+  powers_.row(0).setOnes();
+  for (Index k = 1; k < powers_.rows(); ++k)
+    powers_.row(k) = powers_.row(k - 1).cwiseProduct(in_series) / std::sqrt(static_cast<double>(k));
+  for (int k = 0; k < powers_.rows(); ++k) powers_.row(k) *= kernel.coefficient(k);
+}
+
+void RadialEstimates::evaluate(const HermiteDraws& draws, Index first, Index pairs,
+                               std::span<Eigen::Ref<Eigen::MatrixXd>> estimates) const {
+  for (std::size_t count = 0; count < estimates.size(); ++count)
+    estimates[count].noalias() = draws.means(count) * powers_.middleCols(first, pairs);
+  const Eigen::MatrixXd& normals = draws.normals();
+  const auto size = static_cast<std::size_t>(normals.rows());
+  Vector ratios(normals.rows());
+  for (Index i = 0; i < pairs; ++i) {
+    if (radii_(first + i) <= HermiteDraws::kLargestSeriesRadius) continue;
+    for (Index r = 0; r < normals.cols(); ++r) {
+      kernel_.ratios(radii_(first + i), {normals.col(r).data(), size}, {ratios.data(), size});
+      double sum = 0.0;
+      Index done = 0;
+      for (std::size_t count = 0; count < estimates.size(); done = draws.counts()[count++]) {
+        sum += ratios.segment(done, draws.counts()[count] - done).sum();
+        estimates[count](r, i) = sum / static_cast<double>(draws.counts()[count]);
+      }
+    }
+  }
+}
 
 PairMoments sample_pair_moments(const FeatureMap& map, const Matrix& X, const Matrix& Y, Index draws,
                                 std::int64_t replicates, std::uint64_t seed) {
@@ -102,21 +122,20 @@ PairMoments sample_pair_moments(const FeatureMap& map, const Matrix& X, const Ma
   require(X.rows() == Y.rows() && X.cols() == Y.cols(), "x is {}x{} and y {}x{}, they must be pairs",
           X.rows(), X.cols(), Y.rows(), Y.cols());
 
-  PairEstimates estimates(*kernel, X, Y);
-  Running running(X.rows());
-  Eigen::MatrixXd normals(draws, kReplicatesTogether), means(estimates.terms(), kReplicatesTogether);
+  Vector radii(X.rows());
+  for (Index i = 0; i < X.rows(); ++i) radii(i) = kernel->radius(X.row(i), Y.row(i));
+  const RadialEstimates pairs(*kernel, std::move(radii));
+  HermiteDraws normals({draws});
+  Running running(pairs.pairs());
+  Eigen::MatrixXd estimates(kReplicatesTogether, kPairsTogether);
   for (std::int64_t first = 0; first < replicates; first += kReplicatesTogether) {
     const Index together = std::min<Index>(kReplicatesTogether, replicates - first);
-    for (Index r = 0; r < together; ++r) {
-      const RandomStream stream({seed, 0, static_cast<std::uint32_t>(first + r)}, Purpose::directions);
-      stream.normals(0, {&normals(0, r), static_cast<std::size_t>(draws)});
-      hermite_means(normals.col(r).array(), means.col(r));
-    }
-    for (Index pair = 0; pair < X.rows(); pair += kPairsTogether) {
-      const Index count = std::min(kPairsTogether, X.rows() - pair);
-      const auto& columns = estimates.of(pair, count, normals.leftCols(together), means.leftCols(together));
-      for (Index r = 0; r < together; ++r)
-        running.add(pair, columns.col(r), static_cast<double>(first + r + 1));
+    normals.draw({seed, 0, static_cast<std::uint32_t>(first)}, together);
+    for (Index pair = 0; pair < pairs.pairs(); pair += kPairsTogether) {
+      const Index count = std::min(kPairsTogether, pairs.pairs() - pair);
+      Eigen::Ref<Eigen::MatrixXd> block = estimates.topLeftCorner(together, count);
+      pairs.evaluate(normals, pair, count, {&block, 1});
+      running.add(pair, block, first);
     }
   }
   return running.moments(replicates);

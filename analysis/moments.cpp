@@ -3,9 +3,30 @@
 #include <cmath>
 #include <limits>
 
+#include <Eigen/Core>
+
 namespace attngap {
 namespace {
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
+}
+
+Moments Moments::of(std::span<const double> numbers) {
+  Moments all;
+  all.count_ = static_cast<std::int64_t>(numbers.size());
+  if (numbers.empty()) return all;
+  // A copy of Eigen's own, whose alignment and with it the order of summation are always the same.
+  Eigen::ArrayXd deviations =
+      Eigen::Map<const Eigen::ArrayXd>(numbers.data(), static_cast<Eigen::Index>(numbers.size()));
+  const double about = deviations.mean();
+  deviations -= about;
+  const double rest = deviations.mean();  // what rounding left of a mean far from zero
+  deviations -= rest;
+  all.mean_ = about + rest;
+  const Eigen::ArrayXd squares = deviations.square();
+  all.sum2_ = squares.sum();
+  all.sum3_ = (squares * deviations).sum();
+  all.sum4_ = squares.square().sum();
+  return all;
 }
 
 void Moments::add(double x) {

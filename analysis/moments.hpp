@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 namespace attngap {
 
@@ -11,6 +12,9 @@ namespace attngap {
 /// merged in one order it gives one result, bit for bit.
 class Moments {
  public:
+  /// Those of all these numbers, with two walks over them: faster than adding one after the other.
+  static Moments of(std::span<const double> numbers);
+
   void add(double x);
   void merge(const Moments& other);
 

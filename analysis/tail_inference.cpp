@@ -1,11 +1,13 @@
 #include "analysis/tail_inference.hpp"
 
 #include "estimators/error.hpp"
+#include "estimators/vector_math.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include <Eigen/Cholesky>
@@ -20,9 +22,11 @@ double normal_quantile_975() {
 
 // Mean of ln(1 − θ y): the shape that belongs to the scale −k/θ.
 double shape_at(double theta, const std::vector<double>& exceedances) {
-  double sum = 0;
-  for (const double y : exceedances) sum += std::log1p(-theta * y);
-  return sum / static_cast<double>(exceedances.size());
+  std::vector<double> logs;
+  logs.reserve(exceedances.size());
+  for (const double y : exceedances) logs.push_back(1.0 - theta * y);
+  vector_log(logs);
+  return std::accumulate(logs.begin(), logs.end(), 0.0) / static_cast<double>(logs.size());
 }
 
 // Zhang and Stephens' θ̂ = Σ θ_j L(θ_j)/Σ L(θ_j), L the profile likelihood over their grid. Increasing y > 0.
@@ -77,7 +81,9 @@ TailShape pareto_shape(std::span<const double> weights) {
   const auto n = static_cast<double>(weights.size());
   const auto tail = static_cast<std::size_t>(std::min(n / 5.0, 3.0 * std::sqrt(n)));
   std::vector<double> sorted(weights.begin(), weights.end());
-  std::sort(sorted.begin(), sorted.end(), std::greater<>());
+  const auto below_tail = sorted.begin() + static_cast<std::ptrdiff_t>(tail);
+  std::nth_element(sorted.begin(), below_tail, sorted.end(), std::greater<>());
+  std::sort(sorted.begin(), below_tail, std::greater<>());
   std::vector<double> exceedances;
   for (std::size_t i = tail; i-- > 0;)
     if (sorted[i] > sorted[tail]) exceedances.push_back(sorted[i] - sorted[tail]);

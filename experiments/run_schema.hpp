@@ -67,6 +67,6 @@ inline constexpr const char* kSchema = R"sql(
 /// "atgg": a file with another id is not ours.
 inline constexpr int kApplicationId = 0x61746767;
 /// Of the tables; a file with another is refused.
-inline constexpr int kFormatVersion = 2;
+inline constexpr int kFormatVersion = 3;
 
 }  // namespace attngap

@@ -151,10 +151,23 @@ std::vector<Index> LengthGrid::features_at(Index length) const {
   return counts;
 }
 
+std::int64_t PairGrid::pairs() const {
+  return static_cast<std::int64_t>(norms.size() * cosines.size());
+}
+
+std::int64_t RunSpec::pairs_a_cell() const {
+  constexpr std::int64_t kNumbersOfASeries = 1 << 19;
+  if (goal) return 1;
+  return std::clamp<std::int64_t>(kNumbersOfASeries / replicates, 1, pairs->pairs());
+}
+
+std::int64_t RunSpec::cells_of_dimension() const {
+  const std::int64_t a_cell = pairs_a_cell();
+  return (pairs->pairs() + a_cell - 1) / a_cell + (pairs->map > 0 ? 1 : 0);
+}
+
 std::int64_t RunSpec::cells() const {
-  if (pairs)
-    return static_cast<std::int64_t>(
-        pairs->dims.size() * (pairs->norms.size() * pairs->cosines.size() + (pairs->map > 0 ? 1 : 0)));
+  if (pairs) return static_cast<std::int64_t>(pairs->dims.size()) * cells_of_dimension();
   if (lengths) return static_cast<std::int64_t>(data.size()) * cells_of_head();
   return static_cast<std::int64_t>(data.size()) + (truncation ? 1 : 0);
 }

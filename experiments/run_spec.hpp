@@ -20,6 +20,9 @@ struct PairGrid {
   /// The map is of the middles of equal cells of angles [0, π] and norms [0, the largest], instead of cosines
   /// from −1 to 1 and norms from the smallest to the largest.
   bool map_over_angles = false;
+
+  /// How many pairs a dimension has.
+  std::int64_t pairs() const;
 };
 
 /// The truncations of `taylor-truncation`.
@@ -79,6 +82,12 @@ struct RunSpec {
 
   /// How many cells the run has.
   std::int64_t cells() const;
+
+  /// Of kernel-variance: how many pairs of a dimension are drawn and stored as one cell, as many as keep a
+  /// series at half a million numbers; one where each has a number of replicates of its own (`goal`). And the
+  /// cells of a dimension, with that of its map.
+  std::int64_t pairs_a_cell() const;
+  std::int64_t cells_of_dimension() const;
 
   /// Throws BadInput naming the option, its value and the rule.
   void validate() const;

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include <boost/multiprecision/cpp_bin_float.hpp>
@@ -68,6 +69,19 @@ TEST(Moments, OfFourNumbersAreThoseWorkedOnPaper) {
   EXPECT_DOUBLE_EQ(m.central_moment(4), 722.0 / 4.0);
   EXPECT_DOUBLE_EQ(m.standard_error_of_mean(), std::sqrt(38.0 / 12.0));
   EXPECT_DOUBLE_EQ(m.standard_error_of_variance(), std::sqrt((722.0 / 4.0 - 9.5 * 9.5 / 3.0) / 4.0));
+}
+
+TEST(Moments, OfManyNumbersAtOnceAreThoseOfOneAfterTheOther) {
+  for (const double offset : {0.0, 1e6}) {
+    const auto numbers = skewed_numbers(1001, offset);
+    expect_moments(Moments::of(numbers), numbers, 1e-13);
+    // The same bits wherever in memory the numbers are.
+    std::vector<double> shifted(1, 0.0);
+    shifted.insert(shifted.end(), numbers.begin(), numbers.end());
+    expect_same_bits(Moments::of(numbers), Moments::of(std::span(shifted).subspan(1)));
+  }
+  EXPECT_EQ(Moments::of({}).count(), 0);
+  EXPECT_TRUE(std::isnan(Moments::of({}).variance()));
 }
 
 TEST(Moments, AreUndefinedWhereThereAreTooFewNumbers) {

@@ -344,9 +344,9 @@ TEST_F(RunStoreTest, AForeignFileIsRefusedAndTheDirectoryUntouched) {
 
 TEST_F(RunStoreTest, AnotherFormatVersionIsRefused) {
   make_run();
-  { SQLite::Database(file_.string(), SQLite::OPEN_READWRITE).exec("PRAGMA user_version = 3"); }
-  EXPECT_THAT(refusal(), HasSubstr("has format version 3, this attngap reads 2"));
-  EXPECT_THAT(refusal_to_read(), HasSubstr("has format version 3, this attngap reads 2"));
+  { SQLite::Database(file_.string(), SQLite::OPEN_READWRITE).exec("PRAGMA user_version = 4"); }
+  EXPECT_THAT(refusal(), HasSubstr("has format version 4, this attngap reads 3"));
+  EXPECT_THAT(refusal_to_read(), HasSubstr("has format version 4, this attngap reads 3"));
 }
 
 TEST_F(RunStoreTest, ATableThatIsMissingIsDamage) {
