@@ -107,7 +107,8 @@ RunStore RunStore::open_or_create(const std::filesystem::path& directory, const 
   footprint.locked(lock);
   const std::filesystem::path file = directory / "run.sqlite";
   return explained(file, [&] {
-    auto impl = std::make_unique<Impl>(file, lock, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE | SQLite::OPEN_NOMUTEX);
+    auto impl = std::make_unique<Impl>(file, lock,
+                                       SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE | SQLite::OPEN_NOMUTEX);
     if (impl->database.execAndGet("SELECT count(*) FROM sqlite_master").getInt() == 0) {
       impl->database.exec(
           "PRAGMA page_size = 32768");  // a series is some 100 kB: fewer, larger overflow pages
