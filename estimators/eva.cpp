@@ -32,38 +32,45 @@ struct Prepared {
 
 class Sampler final : public AttentionSampler {
  public:
-  explicit Sampler(const Prepared& shared) : shared_(shared), drawn_(shared.rows, shared.noise_scale) {}
+  explicit Sampler(const Prepared& shared)
+      : shared_(shared),
+        drawn_(shared.rows, shared.noise_scale),
+        estimate_(shared.rows.Q.rows(), shared.rows.V.cols()) {
+    estimate_.denominator.setOnes();
+  }
 
   void draw(const StreamAddress& address, const EstimateVisitor& visit) override {
-    AttentionEstimate estimate(shared_.rows.Q.rows(), shared_.rows.V.cols());
-    estimate.denominator.setOnes();
     for (std::size_t c = 0; c < shared_.counts.size(); ++c) {
       const EvaLayout& layout = shared_.layout(c);
       const Index draws = shared_.options.draws_at(shared_.counts[c]);
       drawn_.draw(layout, draws, shared_.options.chunks_at(shared_.counts[c]), address);
       for (const EvaWindow& part : layout.windows) {
-        answer(part, draws);
-        for (std::size_t i = 0; i < part.window.queries.size(); ++i) {
-          estimate.numerator.row(part.window.queries[i]) = output_.row(static_cast<Index>(i));
-          estimate.log_scale(part.window.queries[i]) = part.log_total(static_cast<Index>(i));
+        const std::vector<Index>& queries = part.window.queries;
+        estimate_.log_scale(queries) = part.log_total;
+        if (queries.back() - queries.front() + 1 == std::ssize(queries)) {
+          answer(part, draws, estimate_.numerator.middleRows(queries.front(), std::ssize(queries)));
+        } else {  // a window of a grid
+          output_.resize(std::ssize(queries), estimate_.numerator.cols());
+          answer(part, draws, output_);
+          estimate_.numerator(queries, Eigen::all) = output_;
         }
       }
-      visit(0, c, estimate);
+      visit(0, c, estimate_);
     }
   }
 
  private:
   // exact + Σ_c mass_c β̂_c for the queries of a window.
-  void answer(const EvaWindow& part, Index draws) {
-    output_ = part.exact;
+  void answer(const EvaWindow& part, Index draws, Eigen::Ref<Matrix> output) {
+    output = part.exact;
     if (draws == 1) {
-      shared_values_.resize(part.mass.cols(), output_.cols());
+      shared_values_.resize(part.mass.cols(), output.cols());
       for (Index c = 0; c < part.mass.cols(); ++c)
         shared_values_.row(c) = drawn_.values().row(part.groups[static_cast<std::size_t>(c)]);
-      output_.noalias() += part.mass * shared_values_;
+      output.noalias() += part.mass * shared_values_;
       return;
     }
-    queries_.resize(output_.rows(), shared_.rows.Q.cols());
+    queries_.resize(output.rows(), shared_.rows.Q.cols());
     for (Index i = 0; i < queries_.rows(); ++i)
       queries_.row(i) = shared_.rows.Q.row(part.window.queries[static_cast<std::size_t>(i)]);
     for (Index c = 0; c < part.mass.cols(); ++c) {
@@ -75,12 +82,13 @@ class Sampler final : public AttentionSampler {
         row = (row.array() - row.maxCoeff()).exp();
         row *= part.mass(i, c) / row.sum();
       }
-      output_.noalias() += weights_ * drawn_.values().middleRows(first, draws);
+      output.noalias() += weights_ * drawn_.values().middleRows(first, draws);
     }
   }
 
   const Prepared& shared_;
   EvaGroupDraws drawn_;
+  AttentionEstimate estimate_;
   Matrix output_, shared_values_, queries_, weights_;
 };
 
