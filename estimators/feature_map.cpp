@@ -1,5 +1,6 @@
 #include "estimators/feature_map.hpp"
 
+#include "estimators/kurtosis.hpp"
 #include "estimators/names.hpp"
 #include "estimators/projection.hpp"
 #include "estimators/special_functions.hpp"
@@ -69,35 +70,6 @@ double squared_sum(const Vector& x, const Vector& y) {
 }
 double squared_difference(const Vector& x, const Vector& y) {
   return (x - y).squaredNorm();
-}
-
-// Kurtosis of cosh g, g ~ N(0, S), for S > 0, and of cos g, g ~ N(0, |S|), for S < 0. In units of the mean
-// e^{S/2} the moments are M₂ = cosh S, M₃ = (3e^{−S} + e^{3S})/4, M₄ = (3e^{−2S} + 4 + e^{6S})/8, and μ₄ = M₄
-// − 4M₃ + 6M₂ − 3, of order S⁴: by its series where the sum would cancel. It tends to 15, that of a squared
-// normal number, as S → 0.
-double kurtosis_of_even(double S) {
-  if (S == 0.0) return std::numeric_limits<double>::quiet_NaN();
-  const double half = std::sinh(0.5 * S);
-  const double variance = 2.0 * half * half;
-  double fourth = 0.0;
-  if (std::abs(S) < 0.5) {
-    double power = S * S * S / 6.0;  // Sᵏ/k!
-    for (int k = 4; k < 40; ++k) {
-      power *= S / k;
-      const double sign = k % 2 == 0 ? 1.0 : -1.0;
-      fourth += power * ((3.0 * sign * std::pow(2.0, k) + std::pow(6.0, k)) / 8.0 -
-                         (3.0 * sign + std::pow(3.0, k)) + 3.0 * (sign + 1.0));
-    }
-  } else {
-    // Over the largest term's size, 6S or 2|S|, so that no quotient of two infinities is left.
-    const double top = std::max(6.0 * S, -2.0 * S);
-    fourth = (3.0 * std::exp(-2.0 * S - top) + 4.0 * std::exp(-top) + std::exp(6.0 * S - top)) / 8.0 -
-             (3.0 * std::exp(-S - top) + std::exp(3.0 * S - top)) +
-             3.0 * (std::exp(S - top) + std::exp(-S - top)) - 3.0 * std::exp(-top);
-    const double halved = 0.5 * std::pow(std::expm1(-std::abs(S)), 2);  // variance e^{−|S|}
-    return fourth / (halved * halved) * std::exp(top - 2.0 * std::abs(S));
-  }
-  return fourth / (variance * variance);
 }
 
 // Trigonometric features (RFA).
@@ -288,6 +260,7 @@ class Hyperbolic final : public FeatureMap {
 //   E   φ(x)φ(y) = exp(−(|x|²+|y|²)/2) ₀F₁(; d/2; d|x+y|²/4)      below exp(x·y): biased for softmax
 //   E [φ(x)φ(y)]² = exp(−|x|²−|y|²) ₀F₁(; d/2; d|x+y|²)
 //
+// Variance, covariance and kurtosis keep their digits at every x + y.
 // Choromanski et al. 2021, section 3 (Theorem 1).
 class Regularized final : public Positive {
  public:
@@ -305,11 +278,17 @@ class Regularized final : public Positive {
   }
   bool has_matrix_moments() const override { return false; }
   double variance(const Vector& x, const Vector& y, Index draws) const override {
-    return FeatureMap::variance(x, y, draws);
+    const auto d = static_cast<double>(x.size());
+    return std::exp(-x.squaredNorm() - y.squaredNorm()) *
+           spherical_variance(0.5 * d, 0.25 * d * squared_sum(x, y)) / static_cast<double>(draws);
   }
-  double kurtosis(const Vector& x, const Vector& y) const override { return FeatureMap::kurtosis(x, y); }
+  double kurtosis(const Vector& x, const Vector& y) const override {
+    return kurtosis_on_the_sphere(static_cast<double>(x.size()), squared_sum(x, y));
+  }
   double orthogonal_covariance(const Vector& x, const Vector& y) const override {
-    return FeatureMap::orthogonal_covariance(x, y);
+    const auto d = static_cast<double>(x.size());
+    return std::exp(-x.squaredNorm() - y.squaredNorm()) *
+           spherical_covariance(0.5 * d, 0.25 * d * squared_sum(x, y));
   }
   double orthogonal_pair_moment(const Vector& x, const Vector& y) const override {
     return std::exp(-x.squaredNorm() - y.squaredNorm()) * spherical_mean(x + y, 0.5);

@@ -22,6 +22,15 @@ enum class MaclaurinDirection {
 /// last term for Gaussian ω. With k₁ = k₂ it is the base m of second moments; otherwise it can be negative.
 double maclaurin_pair_base(MaclaurinDirection law, const Vector& q, const Vector& k1, const Vector& k2);
 
+/// b_k = E (ω·x)ᵏ(ω·y)ᵏ of one direction, on which every moment of a product of n of them depends as b_kⁿ.
+struct ProductMoments {
+  double first, second, third, fourth;
+};
+
+/// The four, one coordinate of ω after the other: b₁ = x·y, b₂ = m, and for Gaussian ω b₃ = 9|x|²|y|² x·y +
+/// 6(x·y)³ and b₄ = 9|x|⁴|y|⁴ + 72|x|²|y|²(x·y)² + 24(x·y)⁴. Time O(d).
+ProductMoments maclaurin_product_moments(MaclaurinDirection law, const Vector& x, const Vector& y);
+
 /// What a random Maclaurin estimate is made of, beside its kernel and the law of its degrees.
 struct MaclaurinOptions {
   MaclaurinDirection direction = MaclaurinDirection::rademacher;
@@ -82,6 +91,12 @@ class RandomMaclaurin {
   /// Var K̂(x, y) of `draws` features; 0 within the rounding of the second moment it is a difference of.
   double variance(const Vector& x, const Vector& y, Index draws) const;
 
+  /// μ₄/μ₂² of K̂(x, y) of `draws` features, from E φ(x)ᵏφ(y)ᵏ = Σ_{n≥known} (a_nᵏ/q_nᵏ⁻¹) b_kⁿ, or from the
+  /// cumulants of an allocation's products, which add. Infinite where the fourth moment diverges (kernels of
+  /// radius 1 with geometric degrees: p³b₄ ≥ 1, log and sqrt > 1; other endless laws b₄ ≥ (lim q_{n+1}/q_n)³)
+  /// or is beyond a double; NaN where the estimate varies too little for its digits, or not at all.
+  double kurtosis(const Vector& x, const Vector& y, Index draws) const;
+
   /// Cov(K̂(q, k₁), K̂(q, k₂)) of `draws` features, exact in every case.
   double covariance(const Vector& q, const Vector& k1, const Vector& k2, Index draws) const;
 
@@ -98,6 +113,11 @@ class RandomMaclaurin {
   double random_second_moment(double base) const;
   std::vector<double> second_moment_terms(double base) const;
   double stratified_excess(double base, double z1z2, std::span<const double> shares) const;
+  bool has_fourth_moment(double fourth) const;
+  double log_probability(int n) const;
+  double raw_moment(int k, double base, double unit) const;
+  double one_feature_kurtosis(const ProductMoments& b) const;
+  double stratified_kurtosis(const ProductMoments& b, Index draws) const;
 
   const MaclaurinKernel* kernel_;
   DegreeLaw degrees_;

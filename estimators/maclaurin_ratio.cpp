@@ -63,6 +63,9 @@ class MaclaurinMap final : public FeatureMap {
   double variance(const Vector& x, const Vector& y, Index draws) const override {
     return law().variance(x, y, draws);
   }
+  double kurtosis(const Vector& x, const Vector& y) const override {
+    return law().allocation() ? FeatureMap::kurtosis(x, y) : law().kurtosis(x, y, 1);
+  }
   double orthogonal_pair_moment(const Vector& x, const Vector& y) const override {
     return kernel(x, y) * kernel(x, y);  // features are independent whatever the projection
   }
@@ -188,7 +191,7 @@ class MaclaurinRatio final : public RatioEstimator {
     const double target = target_kernel(x, y);
     if (std::isnan(target)) return {kNone, kNone, kNone};
     const RandomMaclaurin law = law_on(problem);
-    return {target, law.mean(z), law.variance(x, y, draws)};
+    return {target, law.mean(z), law.variance(x, y, draws), law.kurtosis(x, y, draws)};
   }
 
   Index panel_width() const override { return 512; }

@@ -2,6 +2,7 @@
 
 #include "estimators/error.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include <boost/math/constants/constants.hpp>
@@ -83,6 +84,45 @@ double kummer_pair_excess(int d, double z) {
 
 double hypergeometric_0f1(double b, double z) {
   return boost::math::hypergeometric_0F1(b, z);
+}
+
+double log_hypergeometric_0f1(double b, double z) {
+  if (z == 0.0) return 0.0;
+  // The terms z^k/(k! (b)_k) grow while k(b + k − 1) < z.
+  const double top = std::floor(0.5 * (1.0 - b + std::sqrt((b - 1.0) * (b - 1.0) + 4.0 * z)));
+  const double largest = std::max(0.0, top);
+  double sum = 1.0;
+  for (double k = largest + 1.0, term = 1.0; term > 1e-18 * sum; k += 1.0)
+    sum += term *= z / (k * (b + k - 1.0));
+  for (double k = largest, term = 1.0; k > 0.0 && term > 1e-18 * sum; k -= 1.0)
+    sum += term *= k * (b + k - 1.0) / z;
+  return largest * std::log(z) - std::lgamma(largest + 1.0) - std::lgamma(b + largest) + std::lgamma(b) +
+         std::log(sum);
+}
+
+// Σ_k (4z)^k/((b)_k k!) (1 − c_k), c_k = (b − ½)_k/(2b − 1)_k, of which c₁ = ½ whatever b.
+double spherical_variance(double b, double z) {
+  double power = 1.0, ratio = 0.5, sum = 0.0;
+  for (int k = 1;; ++k) {
+    power *= 4.0 * z / ((b + k - 1.0) * k);
+    const double term = power * (1.0 - ratio);
+    sum += term;
+    if (!(term > 1e-18 * sum) || std::isinf(sum)) return sum;
+    ratio *= (b - 0.5 + k) / (2.0 * b - 1.0 + k);
+  }
+}
+
+// Σ_k (2z)^k/((b)_k k!) (1 − 2^k c_k), c_k as above: e_k = 2^k c_k − 1 is 0 for k ≤ 1 and grows by
+// (1 + e_k) k/(2b − 1 + k).
+double spherical_covariance(double b, double z) {
+  double power = 2.0 * z / b, excess = 0.0, sum = 0.0;
+  for (int k = 1;; ++k) {
+    excess += (1.0 + excess) * k / (2.0 * b - 1.0 + k);
+    power *= 2.0 * z / ((b + k) * (k + 1.0));
+    const double term = power * excess;
+    sum += term;
+    if (!(term > 1e-18 * sum) || std::isinf(sum)) return -sum;
+  }
 }
 
 double bessel_j0(double x) {

@@ -18,6 +18,16 @@ double kummer_pair_excess(int d, double z);
 /// ₀F₁(; b; z) for b > 0, z ≥ 0 (Boost.Math).
 double hypergeometric_0f1(double b, double z);
 
+/// ln ₀F₁(; b; z) for b > 0, z ≥ 0, also where that is beyond a double: its positive terms over the largest.
+double log_hypergeometric_0f1(double b, double z);
+
+/// ₀F₁(; b; 4z) − ₀F₁(; b; z)² and ₀F₁(; b; 2z) − ₀F₁(; b; z)² for b ≥ ½, z ≥ 0, of order z and −z²: as ₀F₁²
+/// is ₁F₂(b − ½; b, 2b − 1; 4z) their series have terms of one sign. What the exponential of a projection of
+/// one direction of fixed norm, and two of an orthogonal pair, vary by.
+double spherical_variance(double b, double z);
+/// The second of the two, as above.
+double spherical_covariance(double b, double z);
+
 /// Bessel functions J₀(x) and I₀(x) for x ≥ 0; I₀ is infinite beyond the range of a double (Boost.Math).
 double bessel_j0(double x);
 /// I₀(x), as above.
