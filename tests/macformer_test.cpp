@@ -178,15 +178,23 @@ TEST(DegreeLaws, KeepTheDigitsOfVariancesThatVanish) {
   }
 }
 
-// The printed row of the derivations: m = 0.9886 and the four laws' var·D, with the z that the first two
-// imply.
+// The printed row of the derivations: m = 0.9886 and the laws' var·D, with the z that the first implies.
 TEST(DegreeLaws, HaveThePrintedVariancesAtThePrintedBase) {
   const double m = 0.9886;
-  const double bessel = boost::math::cyl_bessel_i(0, 2.0 * std::sqrt(2.0 * m));
-  const double K = std::sqrt(2.0 * bessel - 6.842);
-  EXPECT_NEAR(bessel - 1.0 - std::pow(K - 1.0, 2), 3.137, 3e-3);
-  EXPECT_NEAR(0.5 * (bessel - 1.0 - 2.0 * m) - std::pow(K - 1.0 - std::log(K), 2), 0.610, 2e-3);
-  EXPECT_NEAR(std::exp(2.0 * std::sqrt(m)) - K * K, 5.751, 2e-3);
+  const double z = 0.5 * std::log(2.0 * boost::math::cyl_bessel_i(0, 2.0 * std::sqrt(2.0 * m)) - 6.842);
+  // Normal directions have m = |x|²|y|² + 2z².
+  const double norm = std::sqrt(m - 2.0 * z * z);
+  const Vector x = vector_of({1.0, 0.0}), y = vector_of({z, std::sqrt(norm * norm - z * z)});
+  const MaclaurinKernel& kernel = maclaurin_kernel_named("exp");
+  const auto variance = [&](const DegreeLaw& law, int known) {
+    return RandomMaclaurin(kernel, law, {MaclaurinDirection::gaussian, known, {}}).variance(x, y, 1);
+  };
+  EXPECT_NEAR(maclaurin_pair_base(MaclaurinDirection::gaussian, x, y, y), m, 1e-14);
+  EXPECT_NEAR(variance(geometric_degrees(2.0), 0), 6.842, 1e-12);
+  EXPECT_NEAR(variance(geometric_degrees(2.0), 1), 3.137, 3e-3);
+  EXPECT_NEAR(variance(geometric_degrees(2.0), 2), 0.610, 2e-3);
+  EXPECT_NEAR(variance(poisson_degrees(std::sqrt(m)), 0), 5.751, 2e-3);
+  EXPECT_NEAR(variance(optimal_degrees(kernel, {{z}, {m}}, {}), 0), 5.751, 2e-3);
 }
 
 // q_n ∝ a_n √(m₀ⁿ): the terms a_n² mⁿ/q_n of kernel 1/(1 − z) have the ratio m/√m₀.
