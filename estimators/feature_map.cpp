@@ -1,5 +1,6 @@
 #include "estimators/feature_map.hpp"
 
+#include "estimators/coupled_kurtosis.hpp"
 #include "estimators/kurtosis.hpp"
 #include "estimators/names.hpp"
 #include "estimators/projection.hpp"
@@ -38,6 +39,10 @@ Matrix FeatureMap::pair_covariances(const Vector& q, const Matrix& keys, Index f
 }
 
 double FeatureMap::kurtosis(const Vector&, const Vector&) const {
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
+double FeatureMap::orthogonal_kurtosis(const Vector&, const Vector&, Index, Index) const {
   return std::numeric_limits<double>::quiet_NaN();
 }
 
@@ -116,6 +121,9 @@ class Trigonometric final : public FeatureMap {
   double kurtosis(const Vector& x, const Vector& y) const override {
     return kurtosis_of_even(-squared_difference(x, y));
   }
+  double orthogonal_kurtosis(const Vector& x, const Vector& y, Index draws, Index block) const override {
+    return coupled_kurtosis(ProjectedProduct::even, x.size(), -squared_difference(x, y), draws, block);
+  }
   double orthogonal_pair_moment(const Vector& x, const Vector& y) const override {
     return std::exp(x.squaredNorm() + y.squaredNorm()) *
            kummer_pair_moment(static_cast<int>(x.size()), -0.5 * squared_difference(x, y));
@@ -185,6 +193,9 @@ class Positive : public FeatureMap {
     if (S == 0.0) return std::numeric_limits<double>::quiet_NaN();
     return std::exp(4.0 * S) + 2.0 * std::exp(3.0 * S) + 3.0 * std::exp(2.0 * S) - 3.0;
   }
+  double orthogonal_kurtosis(const Vector& x, const Vector& y, Index draws, Index block) const override {
+    return coupled_kurtosis(ProjectedProduct::exponential, x.size(), squared_sum(x, y), draws, block);
+  }
   double orthogonal_pair_moment(const Vector& x, const Vector& y) const override {
     return std::exp(-x.squaredNorm() - y.squaredNorm()) *
            kummer_pair_moment(static_cast<int>(x.size()), 0.5 * squared_sum(x, y));
@@ -241,6 +252,9 @@ class Hyperbolic final : public FeatureMap {
   double kurtosis(const Vector& x, const Vector& y) const override {
     return kurtosis_of_even(squared_sum(x, y));
   }
+  double orthogonal_kurtosis(const Vector& x, const Vector& y, Index draws, Index block) const override {
+    return coupled_kurtosis(ProjectedProduct::even, x.size(), squared_sum(x, y), draws, block);
+  }
   // The pair's directions are symmetric on their own, so the pair moment is that of the positive features.
   double orthogonal_pair_moment(const Vector& x, const Vector& y) const override {
     return std::exp(-x.squaredNorm() - y.squaredNorm()) *
@@ -284,6 +298,9 @@ class Regularized final : public Positive {
   }
   double kurtosis(const Vector& x, const Vector& y) const override {
     return kurtosis_on_the_sphere(static_cast<double>(x.size()), squared_sum(x, y));
+  }
+  double orthogonal_kurtosis(const Vector& x, const Vector& y, Index draws, Index block) const override {
+    return coupled_kurtosis(ProjectedProduct::fixed_norm, x.size(), squared_sum(x, y), draws, block);
   }
   double orthogonal_covariance(const Vector& x, const Vector& y) const override {
     const auto d = static_cast<double>(x.size());
@@ -340,6 +357,11 @@ double kernel_variance(const FeatureMap& map, const Vector& x, const Vector& y, 
   const auto m = static_cast<double>(draws);
   const double coupled = pairs / (m * m) * map.orthogonal_covariance(x, y);
   return std::max(0.0, beyond_rounding(independent + coupled, independent + std::abs(coupled)));
+}
+
+double kernel_kurtosis(const FeatureMap& map, const Vector& x, const Vector& y, Index draws, Index block) {
+  if (coupled_pairs(draws, block) > 0.0) return map.orthogonal_kurtosis(x, y, draws, block);
+  return 3.0 + (map.kurtosis(x, y) - 3.0) / static_cast<double>(draws);
 }
 
 std::span<const NamedFeatureMap> feature_maps() {

@@ -116,6 +116,11 @@ class FeatureMap {
   /// within the rounding of that difference, by a formula without it where there is one.
   virtual double orthogonal_covariance(const Vector& x, const Vector& y) const;
 
+  /// μ₄/μ₂² of the kernel estimate of `draws` directions in independent blocks of `block` orthogonal ones,
+  /// for block > 1: coupled_kurtosis.hpp. NaN where no closed form is known: for arccos features it would
+  /// take orthant probabilities of up to four coupled directions.
+  virtual double orthogonal_kurtosis(const Vector& x, const Vector& y, Index draws, Index block) const;
+
   /// The pair moment for two different keys of a query, where it is a HaarPair.
   virtual std::optional<OrthogonalPairs> orthogonal_pairs() const { return std::nullopt; }
 
@@ -131,6 +136,10 @@ class FeatureMap {
 ///  A difference within the rounding of
 /// its terms is 0. Yu et al. 2016; Choromanski et al. 2021.
 double kernel_variance(const FeatureMap& map, const Vector& x, const Vector& y, Index draws, Index block);
+
+/// μ₄/μ₂² of the same estimate: 3 + (FeatureMap::kurtosis − 3)/m of independent directions,
+/// FeatureMap::orthogonal_kurtosis of coupled ones. NaN where it is not known.
+double kernel_kurtosis(const FeatureMap& map, const Vector& x, const Vector& y, Index draws, Index block);
 
 /// A row of the table of Gaussian feature maps.
 struct NamedFeatureMap {

@@ -218,10 +218,8 @@ KernelMoments RatioEstimator::kernel_moments(const AttentionProblem& problem, In
   const Vector x = seen.scaled_queries().row(0), y = seen.scaled_keys().row(0);
   const auto law = map_on(problem);
   const Index block = projection_named(projection()).block(x.size());
-  KernelMoments moments{target_kernel(x, y), law->kernel(x, y), kernel_variance(*law, x, y, draws, block)};
-  if (independent_directions())
-    moments.kurtosis = 3.0 + (law->kurtosis(x, y) - 3.0) / static_cast<double>(draws);
-  return moments;
+  return {target_kernel(x, y), law->kernel(x, y), kernel_variance(*law, x, y, draws, block),
+          kernel_kurtosis(*law, x, y, draws, block)};
 }
 
 Matrix RatioEstimator::key_covariance(const AttentionProblem& problem, Index query) const {

@@ -155,12 +155,15 @@ TEST(KernelMetrics, BelieveTheLawRatherThanATameSample) {
   EXPECT_NEAR(at_edge.estimated.std_error / at_edge.estimated.value, 0.25, 1e-4);
 }
 
-TEST(KernelMetrics, KnowTheKurtosisOfAMeanOfIndependentDirections) {
+TEST(KernelMetrics, KnowTheKurtosisOfAMeanOfDirections) {
   const AttentionProblem pair = pair_problem(1, 0.5, 5);
   const Vector x = pair.scaled_queries().row(0), y = pair.scaled_keys().row(0);
   const double one = feature_map_named("positive").kurtosis(x, y);
   EXPECT_NEAR(moments_of("performer", pair, 11).kurtosis, 3 + (one - 3) / 11, 1e-12 * one);
-  EXPECT_TRUE(std::isnan(moments_of("performer:projection=orthogonal", pair, 11).kurtosis));
+  const double blocks = kernel_kurtosis(feature_map_named("positive"), x, y, 11, 5);
+  EXPECT_DOUBLE_EQ(moments_of("performer:projection=orthogonal", pair, 11).kurtosis, blocks);
+  EXPECT_GT(blocks, 3 + (one - 3) / 11) << "the tail stays and the variance shrinks";
+  EXPECT_TRUE(std::isnan(moments_of("rfa:kernel=arccos,projection=orthogonal", pair, 11).kurtosis));
   const double regularized = feature_map_named("regularized").kurtosis(x, y);
   EXPECT_DOUBLE_EQ(moments_of("performer:features=regularized", pair, 11).kurtosis,
                    3 + (regularized - 3) / 11);
