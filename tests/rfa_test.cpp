@@ -9,6 +9,7 @@
 #include "tests/quadrature.hpp"
 #include "tests/statistical_assertions.hpp"
 
+#include <array>
 #include <cmath>
 #include <numbers>
 
@@ -129,6 +130,61 @@ TEST(ArccosFeatures, KeepTheirDigitsWhereVectorsAreOpposite) {
     EXPECT_NEAR(map.kernel(x, y), kernel, 1e-10 * kernel) << opening;
     EXPECT_NEAR(map.variance(x, y, 7), variance, 1e-10 * variance) << opening;
   }
+}
+
+using Exact = boost::multiprecision::number<boost::multiprecision::cpp_bin_float<100>>;
+using ExactVector = std::array<Exact, 3>;
+
+Exact dot(const ExactVector& x, const ExactVector& y) {
+  return x[0] * y[0] + x[1] * y[1] + x[2] * y[2];
+}
+ExactVector across(const ExactVector& x, const ExactVector& y) {
+  const Exact along = dot(x, y) / dot(y, y);
+  return {x[0] - along * y[0], x[1] - along * y[1], x[2] - along * y[2]};
+}
+
+// E (X₀⁺)² X₁⁺ X₂⁺ by Stein's identity as for the pair moment far from opposite, in a hundred digits.
+Exact pair_moment_in_many_digits(const std::array<ExactVector, 3>& x) {
+  const Exact circle = boost::math::constants::two_pi<Exact>();
+  const auto angle = [&](int i, int j) {
+    return acos(dot(x[i], x[j]) / sqrt(dot(x[i], x[i]) * dot(x[j], x[j])));
+  };
+  const Exact orthant = Exact(1) / 2 - (angle(0, 1) + angle(1, 2) + angle(2, 0)) / (2 * circle);
+  const auto boundary = [&](int a, int b, int c) {
+    const ExactVector left_b = across(x[b], x[a]), left_c = across(x[c], x[a]);
+    return (sqrt(dot(left_b, left_b)) + dot(left_b, left_c) / sqrt(dot(left_c, left_c))) /
+           (2 * circle * sqrt(dot(x[a], x[a])));
+  };
+  const auto second = [&](int i, int j) {
+    const int k = 3 - i - j;
+    return Exact(dot(x[i], x[j]) * orthant + dot(x[i], x[i]) * boundary(i, j, k) +
+                 dot(x[i], x[k]) * boundary(k, j, i));
+  };
+  return dot(x[0], x[0]) * second(1, 2) + dot(x[0], x[1]) * second(0, 2) + dot(x[0], x[2]) * second(0, 1);
+}
+
+// One key or both nearly opposite to the query, beside each other, across, and in its plane.
+TEST(ArccosFeatures, KeepTheDigitsOfPairMomentsWhereKeysAreOpposite) {
+  const FeatureMap& map = feature_map_named("arccos");
+  const Vector q = vector_of({1.3, 0.2, -0.4});
+  for (const double opening : {0.31, 0.29, 0.1, 1e-2, 1e-3, 1e-4})
+    for (const Vector& off :
+         {vector_of({0.3, 1.0, 0.2}), vector_of({-0.2, -0.9, 0.5}), vector_of({0.1, 0.8, 0.9})})
+      for (const Vector& other : {vector_of({0.4, 0.3, 0.8}), vector_of({-0.9, 0.5, 0.3}),
+                                  Vector(-0.7 * q + 0.6 * opening * vector_of({0.2, 0.3, 1.0}))}) {
+        const Vector k = -0.8 * q + opening * off;
+        std::array<ExactVector, 3> x;
+        for (std::size_t i = 0; i < 3; ++i) {
+          const auto at = static_cast<Index>(i);
+          x[0][i] = q(at);
+          x[1][i] = k(at);
+          x[2][i] = other(at);
+        }
+        const auto expected = static_cast<double>(pair_moment_in_many_digits(x));
+        EXPECT_NEAR(map.pair_moment(q, k, other), expected, 1e-10 * expected)
+            << opening << " " << other.transpose();
+        EXPECT_NEAR(map.pair_moment(q, other, k), expected, 1e-10 * expected);
+      }
 }
 
 // d = 2: the second direction is ± the first turned by a right angle, and E r² = 2 for each.
