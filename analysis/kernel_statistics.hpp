@@ -18,14 +18,14 @@ std::span<const NamedMetric> kernel_metric_names();
 ///   predicted_kernel_mean, predicted_kernel_variance    E K̂/K and Var K̂/K² in closed form
 ///
 /// Status of the measured two: `heavy-tail` where the sample variance and every interval built on it would
-/// lie, and are not given: the Pareto shape of the squared deviations is above 0.7, or the law's kurtosis γ
-/// is known and √((γ − 1)/R), the relative standard error of a sample variance of R replicates, is above 1/4.
-/// `infinite-variance` where the closed form diverges, `nonfinite` where an estimate was not a number. Where
-/// K or E K̂ does not exist, or K is 0, all have status `no-moment` and no value. A variance within the
-/// rounding of equal estimates is 0 where the law's is so too, and `heavy-tail` where it is not: then the
-/// draws that vary are missing. The interval takes γ from the law where it is known. k̂ judges what was drawn:
-/// where γ is not known and events too rare for the sample carry the variance (high degrees of rmfa at large
-/// norms), a variance it trusts can still fall short of the closed form.
+/// lie, and are not given. Where the law's kurtosis γ is known it alone decides, by √((γ − 1)/R), the
+/// relative standard error of a sample variance of R replicates: above 1/4, and γ above 4 (up to 32
+/// replicates, a pilot: 30). That does not look at the sample, and intervals take γ from the law, so that 95
+/// % are 95 %. Where γ is not known (arccos features and far cosines of orthogonal directions, whose tails
+/// are light) the Pareto shape of the squared deviations decides, above 0.7. `infinite-variance` where the
+/// closed form diverges, `nonfinite` where an estimate was not a number. Where K or E K̂ does not exist, or K
+/// is 0, all have status `no-moment` and no value. A variance within the rounding of equal estimates is 0
+/// where the law's is so too, and `heavy-tail` where it is not: then the draws that vary are missing.
 ///
 /// `estimates` are K̂/K, one a replicate, at least 25; empty where there is no K. `law` is in the kernel's
 /// units.

@@ -2,14 +2,16 @@
 
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include <boost/multiprecision/cpp_bin_float.hpp>
 
 namespace attngap {
 namespace {
 
-using ManyDigits =
-    boost::multiprecision::number<boost::multiprecision::cpp_bin_float<100>, boost::multiprecision::et_off>;
+template <unsigned digits>
+using Digits = boost::multiprecision::number<boost::multiprecision::cpp_bin_float<digits>,
+                                             boost::multiprecision::et_off>;
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
@@ -29,7 +31,7 @@ class BlockMoments {
   Real operator()(Group a, Group b = {}) const { return fixed_norm_ ? on_spheres(a, b) : of_normals(a, b); }
 
  private:
-  static constexpr int kMostTerms = 20'000;
+  static constexpr std::size_t kMostTerms = 20'000;
 
   static bool negligible(const Real& term, const Real& sum) {
     return !(abs_of(term) > std::numeric_limits<Real>::epsilon() * abs_of(sum));
@@ -41,11 +43,13 @@ class BlockMoments {
     const Real half = S_ / 2, lambda = half * (a.n * a.n), mu = half * (b.n * b.n);
     const double alpha = c_ * a.copies, beta = c_ * b.copies;
     Real before = 0, term = 1, sum = 1, size = 1;
-    for (int N = 0; N < kMostTerms; ++N) {
+    for (std::size_t at = 0; at < kMostTerms; ++at) {
+      const auto N = static_cast<double>(at);
+      if (at == inverse_.size()) inverse_.push_back(1 / Real((N + 1) * (c_ + N)));
       Real next = ((lambda + mu) * N + lambda * alpha + mu * beta) * term;
-      if (N > 0) next -= lambda * mu * (N - 1 + alpha + beta) / (c_ + N - 1) * before;
+      if (at > 0 && b.n > 0) next -= lambda * mu * ((N - 1 + alpha + beta) * N) * inverse_[at - 1] * before;
       before = term;
-      term = next / ((N + 1) * (c_ + N));
+      term = next * inverse_[at];
       sum += term;
       size += abs_of(term);
       if (negligible(term, size)) break;
@@ -56,8 +60,9 @@ class BlockMoments {
   Real on_spheres(Group a, Group b) const {
     const Real z = Real(S_) * c_ * (a.n * a.n * a.copies + b.n * b.n * b.copies) / 2;
     Real term = 1, sum = 1;
-    for (int k = 0; k < kMostTerms && !negligible(term, sum); ++k) {
-      term *= z / ((c_ + k) * (k + 1));
+    for (std::size_t k = 0; k < kMostTerms && !negligible(term, sum); ++k) {
+      const auto n = static_cast<double>(k);
+      term *= z / ((c_ + n) * (n + 1));
       sum += term;
     }
     return sum;
@@ -65,6 +70,7 @@ class BlockMoments {
 
   bool fixed_norm_;
   double c_, S_;
+  mutable std::vector<Real> inverse_;  // 1/((N + 1)(c + N)), shared by all moments
 };
 
 // Moments of the products Z_i of one block in units of their mean, by exponents.
@@ -135,13 +141,16 @@ double kurtosis_of_blocks(ProjectedProduct product, Index d, double S, Index dra
 
 }  // namespace
 
+// The fourth cumulant of a block of b is of order S⁴ beside b⁴ for cosines, whose series adds e^{8|S|} to
+// that.
 double coupled_kurtosis(ProjectedProduct product, Index d, double S, Index draws, Index block) {
-  constexpr double kSmall = 1e-16, kCancels = 2.0, kMostOfCosines = 4.0;
+  constexpr double kSmall = 1e-16, kCancelsMore = 1e-4, kCancels = 2.0, kMostOfCosines = 4.0;
   if (S == 0.0 || S < -kMostOfCosines) return kNone;
   if (S >= kCancels) return kurtosis_of_blocks<double>(product, d, S, draws, block);
+  if (std::abs(S) >= kCancelsMore) return kurtosis_of_blocks<Digits<50>>(product, d, S, draws, block);
   // An entire function of S, which has its value at 0 to rounding long before its digits run out.
   const double seen = std::abs(S) < kSmall ? std::copysign(kSmall, S) : S;
-  return kurtosis_of_blocks<ManyDigits>(product, d, seen, draws, block);
+  return kurtosis_of_blocks<Digits<100>>(product, d, seen, draws, block);
 }
 
 }  // namespace attngap

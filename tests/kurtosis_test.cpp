@@ -467,6 +467,8 @@ TEST(CoupledKurtosis, IsContinuousAndSaysWhereItEnds) {
     for (const Index d : {2, 5, 64}) {
       const double below = coupled_kurtosis(product, d, std::nextafter(2.0, 0.0), d + 1, d);
       EXPECT_NEAR(coupled_kurtosis(product, d, 2.0, d + 1, d), below, 1e-10 * below) << d;
+      const double fine = coupled_kurtosis(product, d, std::nextafter(1e-4, 0.0), d + 1, d);
+      EXPECT_NEAR(coupled_kurtosis(product, d, 1e-4, d + 1, d), fine, 1e-10 * fine) << d;
       const double limit = coupled_kurtosis(product, d, 1e-15, d + 1, d);
       EXPECT_NEAR(coupled_kurtosis(product, d, 1e-300, d + 1, d), limit, 1e-10 * limit) << d;
       EXPECT_TRUE(std::isnan(coupled_kurtosis(product, d, 0.0, d + 1, d)));
