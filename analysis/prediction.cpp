@@ -89,8 +89,6 @@ class PreparedHead {
 
   Index block() const { return block_; }
 
-  bool by_products() const { return law_->has_matrix_moments(); }
-
   void predict(Index first, Index count, RatioPrediction& prediction) const {
     std::vector<PairSums> sums(static_cast<std::size_t>(count), PairSums(problem_.value_dim()));
     std::vector<QueryTerms> terms;
@@ -214,6 +212,11 @@ class PreparedHead {
 
   void add_pairs(Index query, const QueryTerms& terms, PairSums& sums) const {
     const Vector q = Q_.row(query);
+    for (Index m = 0; m < terms.keys; ++m)
+      if (!law_->has_variance(q, K_.row(m))) {
+        sums.ew2 = kInfinity;  // and no pair counts any more
+        return;
+      }
     for (Index first = 0; first < terms.keys; first += kKeys) {
       const Index rows = std::min(kKeys, terms.keys - first);
       const Matrix G = law_->pair_covariances(q, K_, first, rows);
@@ -342,10 +345,6 @@ std::string_view RatioPrediction::condition(Index draws) const {
 
 double draws_needed(double ew2) {
   return 10.0 * ew2 * ew2;
-}
-
-bool predicts_by_products(const RatioEstimator& estimator, const AttentionProblem& problem) {
-  return PreparedHead(estimator, problem).by_products();
 }
 
 RatioPrediction predict(const RatioEstimator& estimator, const AttentionProblem& problem, Index draws) {

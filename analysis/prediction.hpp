@@ -75,10 +75,6 @@ double draws_needed(double ew2);
 /// another estimator.
 std::string why_unpredictable(const AttentionEstimator& estimator);
 
-/// Whether the sums over pairs of keys are matrix products for this estimator: softmax features but the
-/// regularised ones. Otherwise each pair of keys costs a call a query.
-bool predicts_by_products(const RatioEstimator& estimator, const AttentionProblem& problem);
-
 /// The prediction at every query. Time O(n l² p) by products, O(n l² (d + p)) with a large constant
 /// otherwise; orthogonal blocks add O(n l² (d + p + c)), c a few hundred (`HaarTable`; of arccos features
 /// N²/4 of N degrees). Memory O((n + block) l). With orthogonal directions a query with a key beyond

@@ -2,6 +2,7 @@
 #include "estimators/arccos_rows.hpp"
 #include "estimators/feature_map.hpp"
 #include "estimators/gauss_jacobi.hpp"
+#include "estimators/vector_math.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -153,6 +154,41 @@ class Arccos final : public FeatureMap {
     const ThreeGaussians X(q, k1, k2);
     return X.covariance(0, 0) * X.second_moment(1, 2) + X.covariance(0, 1) * X.second_moment(0, 2) +
            X.covariance(0, 2) * X.second_moment(0, 1);
+  }
+
+  // The same of whole blocks. Of unit vectors with the cosines a = q·k₁, b = q·k₂, c = k₁·k₂ and the openings
+  // α, β of the first two the terms of those three second moments collect to
+  //
+  //   4π E = (c + 2ab)(α + β − θ_c) + s_c(1 + a² + b²) + 2(b s_a + a s_b) + c(a s_a + b s_b),   s = sin θ
+  //
+  // in which nothing is divided by, so that parallel and opposite vectors are no special case.
+  Matrix pair_moments(const Vector& q, const Matrix& keys, Index first, Index rows) const override {
+    const Index end = first + rows;
+    Vector norms(end), opening(end);
+    Matrix units(end, q.size());
+    for (Index m = 0; m < end; ++m) {
+      const Vector k = keys.row(m);
+      norms(m) = k.norm();
+      opening(m) = angle_between(q, -k);
+      units.row(m) = (norms(m) > 0.0 ? 1.0 / norms(m) : 0.0) * k;
+    }
+    const Eigen::ArrayXd a = -opening.array().cos(), sine = opening.array().sin(), sine_a = a * sine;
+    const Eigen::ArrayXd half = 0.5 + a.square();
+    const Eigen::ArrayXd scale = norms.array() * (q.squaredNorm() / (4.0 * pi));
+    Matrix moments = units.middleRows(first, rows) * units.transpose();
+    Eigen::ArrayXd c(end), angle(end);
+    for (Index m = 0; m < rows; ++m) {
+      const Index k = first + m;
+      c = moments.row(m).transpose().array().max(-1.0).min(1.0);
+      angle = c;
+      vector_acos({angle.data(), static_cast<std::size_t>(end)});
+      moments.row(m).array() = (norms(k) * scale *
+                                ((c + 2.0 * a(k) * a) * (opening(k) + opening.array() - angle) +
+                                 ((1.0 - c) * (1.0 + c)).sqrt() * (half(k) + half) +
+                                 2.0 * (sine(k) * a + a(k) * sine) + c * (sine_a(k) + sine_a)))
+                                   .transpose();
+    }
+    return moments;
   }
 
   // Of directions r u and r' u' the norms give E r² E r'² = d². Given u, u' is uniform on the sphere of u's

@@ -1,5 +1,6 @@
 #include "estimators/feature_map.hpp"
 
+#include "estimators/block_series.hpp"
 #include "estimators/coupled_kurtosis.hpp"
 #include "estimators/kurtosis.hpp"
 #include "estimators/names.hpp"
@@ -36,6 +37,10 @@ Matrix FeatureMap::pair_covariances(const Vector& q, const Matrix& keys, Index f
   Vector kernels(first + rows);
   for (Index m = 0; m < kernels.size(); ++m) kernels(m) = kernel(q, keys.row(m));
   return pair_moments(q, keys, first, rows) - kernels.tail(rows) * kernels.transpose();
+}
+
+bool FeatureMap::has_variance(const Vector& q, const Vector& k) const {
+  return std::isfinite(pair_moment(q, k, k));
 }
 
 double FeatureMap::kurtosis(const Vector&, const Vector&) const {
@@ -107,7 +112,6 @@ class Trigonometric final : public FeatureMap {
     const double sum = 0.5 * (2.0 * q - k1 - k2).squaredNorm();
     return 0.5 * (std::exp(norms - difference) + std::exp(norms - sum));
   }
-  bool has_matrix_moments() const override { return true; }
   // With |2q − k₁ − k₂|² = 4|q|² − 4q·(k₁ + k₂) + |k₁ + k₂|²: x = exp((|q|² + |k|²)/2)/√2 and z =
   // x exp(−|q|² + 2q·k).
   std::optional<PairFactors> pair_factors(const Vector& q, const Matrix& keys) const override {
@@ -176,7 +180,6 @@ class Positive : public FeatureMap {
   double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const override {
     return std::exp(q.dot(k1) + q.dot(k2) + (q + k1).dot(q + k2));
   }
-  bool has_matrix_moments() const override { return true; }
   // With k₁·k₂ = (|k₁|² + |k₂|² − |k₁ − k₂|²)/2: x = exp(q·k + |q + k|²/2).
   std::optional<PairFactors> pair_factors(const Vector& q, const Matrix& keys) const override {
     return PairFactors{
@@ -236,7 +239,6 @@ class Hyperbolic final : public FeatureMap {
   double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const override {
     return std::exp(q.dot(k1) + q.dot(k2)) * std::cosh((q + k1).dot(q + k2));
   }
-  bool has_matrix_moments() const override { return true; }
   // Half that of the positive features, and half exp(−|q|² − k₁·k₂): z = exp((|k|² − |q|²)/2)/√2.
   std::optional<PairFactors> pair_factors(const Vector& q, const Matrix& keys) const override {
     const Vector half_norms = 0.5 * keys.rowwise().squaredNorm();
@@ -290,7 +292,27 @@ class Regularized final : public Positive {
   std::optional<PairFactors> pair_factors(const Vector& q, const Matrix& keys) const override {
     return FeatureMap::pair_factors(q, keys);
   }
-  bool has_matrix_moments() const override { return false; }
+  // ln ₀F₁ as a Chebyshev series in |2q + k₁ + k₂|², of which k₁·k₂ is all that is of both keys.
+  Matrix pair_moments(const Vector& q, const Matrix& keys, Index first, Index rows) const override {
+    const auto seen = keys.topRows(first + rows), own = keys.middleRows(first, rows);
+    const Vector norms = seen.rowwise().squaredNorm();
+    const Vector sums = norms + 4.0 * seen * q;
+    Matrix moments = 2.0 * own * seen.transpose();
+    moments.colwise() += sums.tail(rows);
+    moments.rowwise() += (sums.array() + 4.0 * q.squaredNorm()).matrix().transpose();
+    moments = moments.cwiseMax(0.0);
+    const double b = 0.5 * static_cast<double>(q.size());
+    const auto series =
+        ChebyshevSeries::of([b](double square) { return std::log(hypergeometric_0f1(b, 0.5 * b * square)); },
+                            moments.minCoeff(), moments.maxCoeff());
+    if (!series) return FeatureMap::pair_moments(q, keys, first, rows);
+    const std::span<double> elements(moments.data(), static_cast<std::size_t>(moments.size()));
+    series->evaluate(elements);
+    moments.colwise() -= 0.5 * norms.tail(rows);
+    moments.rowwise() -= (0.5 * norms.array() + q.squaredNorm()).matrix().transpose();
+    vector_exp(elements);
+    return moments;
+  }
   double variance(const Vector& x, const Vector& y, Index draws) const override {
     const auto d = static_cast<double>(x.size());
     return std::exp(-x.squaredNorm() - y.squaredNorm()) *

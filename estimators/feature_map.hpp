@@ -87,16 +87,18 @@ class FeatureMap {
   virtual std::optional<PairFactors> pair_factors(const Vector& q, const Matrix& keys) const;
 
   /// The pair moments of keys `first` … `first + rows − 1` with keys 0 … `first + rows − 1`: a block of rows
-  /// of their matrix along a row of attention, up to the diagonal. One call a pair unless the map knows
-  /// better.
+  /// of their matrix along a row of attention, up to the diagonal. A call a pair costs a hundred times what
+  /// matrix products do, so every map without factors has blocks of its own; their error is rounding relative
+  /// to the largest pair moment of a row of the block.
   virtual Matrix pair_moments(const Vector& q, const Matrix& keys, Index first, Index rows) const;
 
   /// What these exceed the products of the kernels by, the covariances of one direction; a difference unless
   /// the map knows better.
   virtual Matrix pair_covariances(const Vector& q, const Matrix& keys, Index first, Index rows) const;
 
-  /// Whether factors or a `pair_moments` of its own make a row of attention a matter of matrix products.
-  virtual bool has_matrix_moments() const { return false; }
+  /// Whether the pair moment of a key with itself is finite. Where that of every key is, all pair moments of
+  /// the row are.
+  virtual bool has_variance(const Vector& q, const Vector& k) const;
 
   /// Var of the kernel estimate φ(x)·φ(y) of `draws` independent directions: what the pair moment exceeds the
   /// squared kernel by, over `draws`; 0 within the rounding of that difference, by a formula without it where

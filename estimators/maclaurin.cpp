@@ -10,7 +10,6 @@ namespace attngap {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr std::size_t kMostTerms = 256;  // of a series in a matrix: beyond, one call a pair is as fast
 
 // A law of a polynomial says nothing beyond its degree, so that a table that reaches it is the whole law.
 DegreeLaw law_of_kernel(const MaclaurinKernel& kernel, DegreeLaw law, const MaclaurinOptions& options) {
@@ -105,6 +104,15 @@ double RandomMaclaurin::random_second_moment(double base) const {
   return degrees_.endless && base != 0.0 && !(std::abs(term) <= 1e-12 * largest) ? kInfinity : sum;
 }
 
+// D_n(m)/m of m = `draws` features, or so near their limit that rounding them does not matter.
+std::vector<double> RandomMaclaurin::shares(Index draws) const {
+  constexpr Index kMany = 1 << 16;
+  const Index of = draws > 0 ? draws : kMany;
+  std::vector<double> shares = allocation_->counts(of);
+  for (double& share : shares) share /= static_cast<double>(of);
+  return shares;
+}
+
 // Σ_n a_n² (cⁿ − (z₁z₂)ⁿ) / share_n.
 double RandomMaclaurin::stratified_excess(double base, double z1z2, std::span<const double> shares) const {
   double sum = 0.0;
@@ -122,83 +130,10 @@ double RandomMaclaurin::pair_moment(const Vector& q, const Vector& k1, const Vec
   const double base = maclaurin_pair_base(options_.direction, q, k1, k2);
   const double known1 = known_part(z1);
   const double known2 = known_part(z2);
-  if (allocation_) {
-    constexpr Index kMany = 1 << 16;  // shares D_n/m so near their limit that rounding them does not matter
-    std::vector<double> shares = allocation_->counts(kMany);
-    for (double& share : shares) share /= static_cast<double>(kMany);
-    return mean(z1) * mean(z2) + stratified_excess(base, z1 * z2, shares);
-  }
+  if (allocation_) return mean(z1) * mean(z2) + stratified_excess(base, z1 * z2, shares(0));
   const double random = random_second_moment(base);
   if (std::isinf(random)) return kInfinity;
   return random + known1 * (mean(z2) - known2) + known2 * (mean(z1) - known1) + known1 * known2;
-}
-
-// The terms (a_n²/q_n) baseⁿ of the second moment until they no longer count; none where they still do after
-// kMostTerms, or at the end of a table that stands for an endless law.
-std::vector<double> RandomMaclaurin::second_moment_terms(double base) const {
-  const bool closed = degrees_.endless && degrees_.geometric > 0.0;
-  const double p = degrees_.geometric;
-  const std::size_t most = closed ? kMostTerms : std::min(kMostTerms, degrees_.probability.size());
-  std::vector<double> terms;
-  double power = 1.0;
-  double largest = 0.0;
-  for (std::size_t n = 0; n < most; ++n, power *= base) {
-    const int degree = static_cast<int>(n);
-    const double a = kernel_->coefficient(degree);
-    const double q = !closed                   ? degrees_.probability[n]
-                     : degree < options_.known ? 0.0
-                                               : (p - 1.0) * std::pow(p, options_.known - 1 - degree);
-    terms.push_back(q > 0.0 ? a * power * (a / q) : 0.0);
-    largest = std::max(largest, terms.back());
-    if (q > 0.0 && a > 0.0 && terms.back() <= 1e-18 * largest) return terms;
-  }
-  return degrees_.endless || most < degrees_.probability.size() ? std::vector<double>{} : terms;
-}
-
-// Σ_{n≥known} (a_n²/q_n) cⁿ of every pair.
-std::optional<Matrix> RandomMaclaurin::random_pair_moments(const Vector& q, const Matrix& keys, Index first,
-                                                           Index rows) const {
-  if (allocation_) return std::nullopt;
-  const Index end = first + rows;
-  const Vector z = keys.topRows(end) * q;
-  Eigen::RowVectorXd weights = Eigen::RowVectorXd::Constant(q.size(), q.squaredNorm());
-  if (options_.direction == MaclaurinDirection::rademacher) weights -= 2.0 * q.cwiseAbs2().transpose();
-  Matrix base = keys.middleRows(first, rows) * weights.asDiagonal() * keys.topRows(end).transpose();
-  base.noalias() += 2.0 * z.segment(first, rows) * z.transpose();
-  const double largest = base.cwiseAbs().maxCoeff();
-  if (!std::isfinite(largest) || !has_variance(largest)) return std::nullopt;
-  const std::vector<double> terms = second_moment_terms(largest);
-  if (terms.empty()) return std::nullopt;
-
-  if (largest > 0.0) base /= largest;  // so that no power overflows: |base| ≤ 1 from here
-  Matrix moments = Matrix::Constant(rows, end, terms.back());
-  for (std::size_t n = terms.size() - 1; n-- > 0;)
-    moments = (moments.array() * base.array() + terms[n]).matrix();
-  return moments;
-}
-
-std::optional<Matrix> RandomMaclaurin::pair_moments(const Vector& q, const Matrix& keys, Index first,
-                                                    Index rows) const {
-  auto random = random_pair_moments(q, keys, first, rows);
-  if (!random) return std::nullopt;
-  Matrix& moments = *random;
-  const Vector z = keys.topRows(first + rows) * q;
-  const Vector known = z.unaryExpr([this](double x) { return known_part(x); });
-  const Vector others = z.unaryExpr([this](double x) { return unknown_part(x); });
-  const Vector means = known + others;
-  moments.noalias() += known.segment(first, rows) * means.transpose();
-  moments.noalias() += others.segment(first, rows) * known.transpose();
-  return random;
-}
-
-std::optional<Matrix> RandomMaclaurin::pair_covariances(const Vector& q, const Matrix& keys, Index first,
-                                                        Index rows) const {
-  auto random = random_pair_moments(q, keys, first, rows);
-  if (!random) return std::nullopt;
-  const Vector z = keys.topRows(first + rows) * q;
-  const Vector others = z.unaryExpr([this](double x) { return unknown_part(x); });
-  random->noalias() -= others.segment(first, rows) * others.transpose();
-  return random;
 }
 
 double RandomMaclaurin::variance(const Vector& x, const Vector& y, Index draws) const {

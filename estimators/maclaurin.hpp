@@ -79,14 +79,17 @@ class RandomMaclaurin {
   /// random law, in the limit of Neyman's shares for an allocation.
   double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const;
 
-  /// The pair moments of keys `first` … `first + rows − 1` with keys 0 … `first + rows − 1`, by the series in
-  /// the matrix of bases; nothing where that takes too many terms, diverges, or degrees are allocated. The
-  /// error is rounding relative to the largest pair moment of the block.
-  std::optional<Matrix> pair_moments(const Vector& q, const Matrix& keys, Index first, Index rows) const;
+  /// The pair moments of keys `first` … `first + rows − 1` with keys 0 … `first + rows − 1`, by a series in
+  /// the matrix of bases (`ChebyshevSeries` where the power series is long); nothing where it diverges, or
+  /// comes within about 1e-4 of its radius. The error is rounding relative to the largest pair moment of the
+  /// block. An allocation has the shares of `draws` features, or their limit where it is 0.
+  std::optional<Matrix> pair_moments(const Vector& q, const Matrix& keys, Index first, Index rows,
+                                     Index draws = 0) const;
 
   /// What they exceed the products of the means by, one feature's covariances, in the same blocks: small
   /// where the known degrees are most of the kernel, and not found as a difference of numbers of its size.
-  std::optional<Matrix> pair_covariances(const Vector& q, const Matrix& keys, Index first, Index rows) const;
+  std::optional<Matrix> pair_covariances(const Vector& q, const Matrix& keys, Index first, Index rows,
+                                         Index draws = 0) const;
 
   /// Var K̂(x, y) of `draws` features; 0 within the rounding of the second moment it is a difference of.
   double variance(const Vector& x, const Vector& y, Index draws) const;
@@ -108,8 +111,12 @@ class RandomMaclaurin {
 
  private:
   double unknown_part(double z) const;
+  Matrix pair_bases(const Vector& q, const Matrix& keys, Index first, Index rows) const;
   std::optional<Matrix> random_pair_moments(const Vector& q, const Matrix& keys, Index first,
                                             Index rows) const;
+  std::optional<Matrix> stratified_covariances(const Vector& q, const Matrix& keys, Index first, Index rows,
+                                               Index draws) const;
+  std::vector<double> shares(Index draws) const;
   double random_second_moment(double base) const;
   std::vector<double> second_moment_terms(double base) const;
   double stratified_excess(double base, double z1z2, std::span<const double> shares) const;

@@ -42,23 +42,16 @@ class MaclaurinMap final : public FeatureMap {
     if (!law().allocation() || draws_ == 0) return law().pair_moment(q, k1, k2);
     return kernel(q, k1) * kernel(q, k2) + static_cast<double>(draws_) * law().covariance(q, k1, k2, draws_);
   }
+  bool has_variance(const Vector& q, const Vector& k) const override {
+    return law().has_variance(maclaurin_pair_base(law().options().direction, q, k, k));
+  }
   Matrix pair_moments(const Vector& q, const Matrix& keys, Index first, Index rows) const override {
-    const auto moments = law().pair_moments(q, keys, first, rows);
+    const auto moments = law().pair_moments(q, keys, first, rows, draws_);
     return moments ? *moments : FeatureMap::pair_moments(q, keys, first, rows);
   }
   Matrix pair_covariances(const Vector& q, const Matrix& keys, Index first, Index rows) const override {
-    if (const auto block = law().pair_covariances(q, keys, first, rows)) return *block;
-    if (law().allocation() && draws_ == 0) return FeatureMap::pair_covariances(q, keys, first, rows);
-    const Index draws = std::max<Index>(draws_, 1);
-    Matrix covariances(rows, first + rows);
-    for (Index m = 0; m < rows; ++m)
-      for (Index other = 0; other < first + rows; ++other)
-        covariances(m, other) =
-            static_cast<double>(draws) * law().covariance(q, keys.row(first + m), keys.row(other), draws);
-    return covariances;
-  }
-  bool has_matrix_moments() const override {
-    return std::isinf(law().kernel().radius) && !law().allocation();
+    const auto covariances = law().pair_covariances(q, keys, first, rows, draws_);
+    return covariances ? *covariances : one_by_one(q, keys, first, rows);
   }
   double variance(const Vector& x, const Vector& y, Index draws) const override {
     return law().variance(x, y, draws);
@@ -71,6 +64,16 @@ class MaclaurinMap final : public FeatureMap {
   }
 
  private:
+  Matrix one_by_one(const Vector& q, const Matrix& keys, Index first, Index rows) const {
+    if (law().allocation() && draws_ == 0) return FeatureMap::pair_covariances(q, keys, first, rows);
+    const Index draws = std::max<Index>(draws_, 1);
+    Matrix covariances(rows, first + rows);
+    for (Index m = 0; m < rows; ++m)
+      for (Index other = 0; other < first + rows; ++other)
+        covariances(m, other) =
+            static_cast<double>(draws) * law().covariance(q, keys.row(first + m), keys.row(other), draws);
+    return covariances;
+  }
   const RandomMaclaurin& law() const {
     if (!law_) throw std::logic_error("the law of the degrees depends on the data: use map_on(problem)");
     return *law_;

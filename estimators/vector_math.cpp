@@ -61,6 +61,9 @@ void lanes_sincospi(const double* x, double* s, double* c) {
 void lanes_log(const double* x, double* y) {
   _mm512_storeu_pd(y, Sleef_logd8_u10avx512f(_mm512_loadu_pd(x)));
 }
+void lanes_acos(const double* x, double* y) {
+  _mm512_storeu_pd(y, Sleef_acosd8_u10avx512f(_mm512_loadu_pd(x)));
+}
 void lanes_exp(double* x) {
 #if defined(ATTNGAP_WITH_LIBMVEC)
   _mm512_storeu_pd(x, _ZGVeN8v_exp(_mm512_loadu_pd(x)));
@@ -95,6 +98,9 @@ void lanes_sincospi(const double* x, double* s, double* c) {
 }
 void lanes_log(const double* x, double* y) {
   _mm256_storeu_pd(y, Sleef_logd4_u10avx2(_mm256_loadu_pd(x)));
+}
+void lanes_acos(const double* x, double* y) {
+  _mm256_storeu_pd(y, Sleef_acosd4_u10avx2(_mm256_loadu_pd(x)));
 }
 void lanes_exp(double* x) {
 #if defined(ATTNGAP_WITH_LIBMVEC)
@@ -135,6 +141,9 @@ void lanes_sincospi(const double* x, double* s, double* c) {
 void lanes_log(const double* x, double* y) {
   *y = std::log(*x);
 }
+void lanes_acos(const double* x, double* y) {
+  *y = std::acos(*x);
+}
 #endif
 
 template <std::size_t Width, typename Scalar>
@@ -174,12 +183,25 @@ void vector_sincos_of_turns(std::span<const double> turns, std::span<double> sin
   });
 }
 
+namespace {
+
+// `function(in, out)` in place. The tail's buffers are not one array: one result goes to both places.
+void in_place(std::span<double> x, void (*function)(const double*, double*)) {
+  in_lanes<kDoubles>(std::span<const double>(x), x, x,
+                     [function](const double* in, double* out, double* same) {
+                       function(in, out);
+                       if (same != out) std::copy_n(out, kDoubles, same);
+                     });
+}
+
+}  // namespace
+
 void vector_log(std::span<double> x) {
-  in_lanes<kDoubles>(std::span<const double>(x), x, x, [](const double* in, double* out, double* same) {
-    lanes_log(in, out);
-    if (same != out)
-      std::copy_n(out, kDoubles, same);  // one result in both places: the tail's buffers are not one array
-  });
+  in_place(x, [](const double* in, double* out) { lanes_log(in, out); });
+}
+
+void vector_acos(std::span<double> x) {
+  in_place(x, [](const double* in, double* out) { lanes_acos(in, out); });
 }
 
 }  // namespace attngap

@@ -27,4 +27,7 @@ void vector_sincos_of_turns(std::span<const double> turns, std::span<double> sin
 /// x[i] ← ln x[i] within 1 ulp.
 void vector_log(std::span<double> x);
 
+/// x[i] ← the angle in [0, π] of cosine x[i], −1 ≤ x[i] ≤ 1, within 1 ulp.
+void vector_acos(std::span<double> x);
+
 }  // namespace attngap

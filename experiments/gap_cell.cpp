@@ -82,11 +82,8 @@ class StoredGapCell final : public GapCell {
   std::vector<std::vector<Metric>> predicted(const AttentionEstimator& estimator) const override {
     if (!spec().predictions || !why_unpredictable(estimator).empty()) return {};
     if (target_name(spec(), estimator) != estimator.target_name()) return {};
-    if (problem_.keys() > kPredictedKeys) return {};  // before a copy of the head is made to ask more
-    const auto* ratio = dynamic_cast<const RatioEstimator*>(&estimator);
-    const bool products =
-        ratio == nullptr ? estimator.spec().name != "lara" : predicts_by_products(*ratio, problem_);
-    if (problem_.keys() > (products ? kPredictedKeys : kPredictedKeysOneByOne)) return {};
+    const Index most = estimator.spec().name == "lara" ? kPredictedKeysOneByOne : kPredictedKeys;
+    if (problem_.keys() > most) return {};
     const PredictionsAt predictions(estimator, problem_, spec().features);
     std::vector<std::vector<Metric>> metrics;
     for (std::size_t count = 0; count < spec().features.size(); ++count)

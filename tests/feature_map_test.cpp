@@ -223,6 +223,48 @@ INSTANTIATE_TEST_SUITE_P(Table, EveryExponentialMap,
                          testing::Values("positive", "hyperbolic", "regularized", "trigonometric"),
                          [](const auto& map) { return std::string(map.param); });
 
+// Blocks of keys of all kinds, of which a row of attention may be made: short and long, equal, opposite,
+// zero, parallel and opposite to the query.
+TEST_P(EveryFeatureMap, HasThePairMomentsOfABlockOneByOne) {
+  for (const double size : {1e-3, 1.0, 4.0}) {
+    for (const Vector& direction : {triples().front().q, Vector(0.0 * triples().front().q)}) {
+      const Vector q = size * direction;
+      Matrix keys(11, 5);
+      Index row = 0;
+      for (const Triple& each : triples()) keys.row(row++) = size * each.k1;
+      for (const double factor : {0.0, 1.0, -1.0, 1.0, -0.5})
+        keys.row(row++) = factor * size * triples()[0].q;
+      keys(8, 1) += 1e-9 * size;  // opposite to the query but for a billionth
+      const Matrix moments = map().pair_moments(q, keys, 4, 7);
+      const Matrix covariances = map().pair_covariances(q, keys, 4, 7);
+      ASSERT_EQ(moments.rows(), 7);
+      ASSERT_EQ(moments.cols(), 11);
+      for (Index m = 0; m < 7; ++m) {
+        const double largest = moments.row(m).cwiseAbs().maxCoeff();
+        for (Index other = 0; other < 11; ++other) {
+          const Vector k = keys.row(4 + m), of = keys.row(other);
+          const double one = map().pair_moment(q, k, of), means = map().kernel(q, k) * map().kernel(q, of);
+          EXPECT_NEAR(moments(m, other), one,
+                      1e-12 * std::max(largest, q.squaredNorm() * k.norm() * of.norm()))
+              << m << " " << other;
+          EXPECT_NEAR(covariances(m, other), one - means,
+                      1e-12 * std::max(largest, q.squaredNorm() * k.norm() * of.norm()))
+              << m << " " << other;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(EveryFeatureMap, HasABlockOfItsOwnWhereMomentsLeaveADouble) {
+  const Vector far = 60.0 * triples().front().q, near = triples().front().k1;
+  EXPECT_TRUE(map().has_variance(near, near));
+  Matrix keys(2, 5);
+  keys << near.transpose(), near.transpose();
+  EXPECT_TRUE(map().pair_moments(near, keys, 0, 2).allFinite());
+  EXPECT_EQ(map().has_variance(far, far), std::isfinite(map().pair_moment(far, far, far)));
+}
+
 TEST(FeatureMapControl, QuadratureSeesAPairMomentOffByABillionth) {
   const Triple first = triples().front();
   const Vector &q = first.q, &k1 = first.k1, &k2 = first.k2;

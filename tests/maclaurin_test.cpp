@@ -315,6 +315,69 @@ TEST(RandomMaclaurin, PairMomentsOfABlockAreThoseOfItsPairs) {
   expect_equal({maclaurin_kernel_named("inverse"), geometric_degrees(2.0)}, 1.0, false);  // diverges
 }
 
+// Next to the radius of convergence power series have hundreds of terms, or do not end: p c within 0.1, 0.01
+// and 0.001 of one for the largest base c of the block. And table laws, which have no closed form.
+TEST(RandomMaclaurin, PairMomentsOfABlockNearTheRadiusAreThoseOfItsPairs) {
+  const Matrix keys = testing_tools::normal_matrix(7, 1, 11, 5);
+  const Vector q = testing_tools::normal_matrix(7, 2, 5, 1);
+  double largest = 0.0;
+  for (Index m = 0; m < 11; ++m)
+    largest =
+        std::max(largest, maclaurin_pair_base(MaclaurinDirection::rademacher, q, keys.row(m), keys.row(m)));
+  for (const char* name : {"inverse", "log", "sqrt"})
+    for (const int known : {0, 1, 2})
+      for (const double missing : {0.1, 0.01, 0.001}) {
+        MaclaurinOptions options;
+        options.known = known;
+        const MaclaurinKernel& kernel = maclaurin_kernel_named(name);
+        const RandomMaclaurin geometric(kernel, geometric_degrees(2.0), options);
+        std::vector<double> weights;
+        for (int n = 0; n < 600; ++n) weights.push_back(kernel.coefficient(n) * std::pow(0.55, n));
+        const RandomMaclaurin table(kernel, proportional_degrees(std::move(weights), 0.55), options);
+        for (const RandomMaclaurin* law : {&geometric, &table}) {
+          if (law == &table && missing < 0.05) continue;  // its terms count at the end of the table
+          const double reach = law == &geometric ? 0.5 : 0.55;
+          const Matrix K = std::sqrt((1.0 - missing) * reach / largest) * keys;
+          const auto moments = law->pair_moments(q, K, 4, 7), covariances = law->pair_covariances(q, K, 4, 7);
+          ASSERT_TRUE(moments && covariances) << name << known << missing;
+          const double scale = 1e-11 * moments->cwiseAbs().maxCoeff();
+          for (Index m = 0; m < 7; ++m)
+            for (Index other = 0; other < 11; ++other) {
+              EXPECT_NEAR((*moments)(m, other), law->pair_moment(q, K.row(4 + m), K.row(other)), scale)
+                  << name << known << missing;
+              EXPECT_NEAR((*covariances)(m, other), law->covariance(q, K.row(4 + m), K.row(other), 1), scale);
+            }
+        }
+      }
+}
+
+// m times the covariance of m features, of every count whose shares differ; and their limit.
+TEST(RandomMaclaurin, CovariancesOfABlockOfAllocatedDegreesAreThoseOfItsPairs) {
+  const Matrix keys = testing_tools::normal_matrix(7, 1, 11, 5);
+  const Vector q = testing_tools::normal_matrix(7, 2, 5, 1);
+  for (const int known : {0, 1, 2})
+    for (const double spread : {0.0, 1e-3, 0.3, 3.0}) {
+      MaclaurinOptions options;
+      options.known = known;
+      options.max_degree = 6;
+      const std::vector<double> needs(static_cast<std::size_t>(7 - known), 1.0);
+      const RandomMaclaurin law(maclaurin_kernel_named("exp"), DegreeAllocation(known, needs), options);
+      const Matrix K = spread * keys;
+      for (const Index draws : {7, 30}) {
+        const auto found = law.pair_covariances(q, K, 4, 7, draws);
+        ASSERT_TRUE(found);
+        for (Index m = 0; m < 7; ++m)
+          for (Index other = 0; other < 11; ++other)
+            EXPECT_NEAR((*found)(m, other),
+                        static_cast<double>(draws) * law.covariance(q, K.row(4 + m), K.row(other), draws),
+                        1e-12 * found->cwiseAbs().maxCoeff())
+                << known << " " << spread << " " << draws;
+      }
+      const Matrix limit = *law.pair_moments(q, K, 4, 7);
+      EXPECT_NEAR(limit(3, 2), law.pair_moment(q, K.row(7), K.row(2)), 1e-12 * limit.cwiseAbs().maxCoeff());
+    }
+}
+
 TEST(Rmfa, HasTheMeanAndVarianceOfItsLaw) {
   const Vector x = vector_of({0.3, -0.2, 0.1, 0.25, -0.15}), y = vector_of({0.2, 0.3, -0.25, 0.1, 0.05});
   for (const auto& [name, p] : {std::pair{"rmfa", 2.0}, {"rmfa:p=1.5", 1.5}})

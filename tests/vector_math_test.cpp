@@ -120,6 +120,23 @@ TEST(VectorMath, LogarithmIsWithinAnUlp) {
   for (std::size_t i = 0; i < x.size(); ++i) EXPECT_LE(ulps(y[i], log(Exact(x[i]))), 1.0) << "ln " << x[i];
 }
 
+// Near ±1, where the angle is the root of what the cosine lacks, near 0 and between.
+TEST(VectorMath, AngleOfACosineIsWithinAnUlp) {
+  std::vector<double> x{1.0,   -1.0, 0.0, 0.5, -0.5, std::nextafter(1.0, 0.0), std::nextafter(-1.0, 0.0),
+                        1e-300};
+  std::vector<double> u(1001);
+  RandomStream({17, 0, 0}, Purpose::data).uniforms(0, u);
+  for (std::size_t i = 0; i < u.size(); ++i) {
+    const double sign = i % 2 == 0 ? 1.0 : -1.0;
+    x.push_back(sign * (i % 3 == 0   ? u[i]
+                        : i % 3 == 1 ? 1.0 - std::exp(-36.0 * u[i])
+                                     : std::exp(-40.0 * u[i])));
+  }
+  std::vector<double> y = x;
+  vector_acos(y);
+  for (std::size_t i = 0; i < x.size(); ++i) EXPECT_LE(ulps(y[i], acos(Exact(x[i]))), 1.0) << "acos " << x[i];
+}
+
 // Between where the result is the smallest normal number and the largest number there is.
 template <typename Scalar>
 void expect_exp_within_four_ulps(double smallest, double largest) {
@@ -178,12 +195,13 @@ TEST(VectorMath, ATailOfAnyLengthEqualsTheBodyElementByElement) {
   RandomStream({14, 0, 0}, Purpose::data).uniforms(0, x);
   const std::vector<float> xf(x.begin(), x.end());
   const std::size_t n = x.size();
-  std::vector<double> sine(n), cosine(n), turn_sine(n), turn_cosine(n), logs = x, exps = x;
+  std::vector<double> sine(n), cosine(n), turn_sine(n), turn_cosine(n), logs = x, exps = x, angles_of = x;
   std::vector<float> sine_f(n), cosine_f(n), exps_f = xf;
   vector_sincos(x, sine, cosine);
   vector_sincos_of_turns(x, turn_sine, turn_cosine);
   vector_sincos(xf, sine_f, cosine_f);
   vector_log(logs);
+  vector_acos(angles_of);
   vector_exp(std::span<double>(exps));
   vector_exp(std::span<float>(exps_f));
   for (std::size_t length = 0; length <= 33; ++length)
@@ -191,11 +209,13 @@ TEST(VectorMath, ATailOfAnyLengthEqualsTheBodyElementByElement) {
       std::vector<double> s(length), c(length), ts(length), tc(length);
       std::vector<double> l(&x[first], &x[first] + length);
       std::vector<double> e(&x[first], &x[first] + length);
+      std::vector<double> a(&x[first], &x[first] + length);
       std::vector<float> sf(length), cf(length), ef(&xf[first], &xf[first] + length);
       vector_sincos(std::span<const double>(x).subspan(first, length), s, c);
       vector_sincos_of_turns(std::span<const double>(x).subspan(first, length), ts, tc);
       vector_sincos(std::span<const float>(xf).subspan(first, length), sf, cf);
       vector_log(l);
+      vector_acos(a);
       vector_exp(std::span<double>(e));
       vector_exp(std::span<float>(ef));
       for (std::size_t i = 0; i < length; ++i) {
@@ -206,6 +226,7 @@ TEST(VectorMath, ATailOfAnyLengthEqualsTheBodyElementByElement) {
         EXPECT_EQ(sf[i], sine_f[first + i]);
         EXPECT_EQ(cf[i], cosine_f[first + i]);
         EXPECT_EQ(l[i], logs[first + i]);
+        EXPECT_EQ(a[i], angles_of[first + i]);
         EXPECT_EQ(e[i], exps[first + i]);
         EXPECT_EQ(ef[i], exps_f[first + i]);
       }
