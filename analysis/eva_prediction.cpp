@@ -20,6 +20,8 @@ std::vector<Index> keys_of(const EvaGroup& group) {
 void add_group(const EvaGroup& group, const PreparedRows<double>& rows, Index query, double mass,
                RatioPrediction& prediction) {
   const std::vector<Index> keys = keys_of(group);
+  if (keys.size() == 1) return;  // its ratio is its value, whatever is drawn
+  prediction.settled(query) = false;
   const Matrix K = rows.K(keys, Eigen::all);
   const Vector q = rows.Q.row(query);
   const Vector logits = K * q;
@@ -53,6 +55,7 @@ RatioPrediction predict_eva(const AttentionEstimator& estimator, const Attention
                              zero,
                              Vector::Zero(problem.queries()),
                              static_cast<double>(options.draws_at(count)) / static_cast<double>(count)};
+  prediction.settled.setConstant(problem.queries(), true);
   const PreparedRows<double> rows(problem);
   const EvaLayout layout(problem, rows, options.shape, options.chunks_at(count));
   for (const EvaWindow& part : layout.windows)

@@ -29,6 +29,10 @@ KernelLaw::KernelLaw(const RatioEstimator& estimator, Matrix x, Matrix y) : esti
   const std::string text = estimator.spec().text();
   require(!is_maclaurin(estimator) || option(estimator.spec(), "ppsbn") == "none",
           "{}: ppsbn scales a pair by the other rows; leave it out and give scaled vectors", text);
+  require(
+      estimator.denominator().is_none(),
+      "{}: denominator has no meaning for single pairs, whose estimates are divided by nothing; leave it out",
+      text);
   const Matrix values = Matrix::Ones(y.rows(), 1);
   const AttentionProblem rows = make_problem(std::move(x), std::move(y), values, Mask::none, 1.0, "pairs");
   require(estimator.log_key_weights(rows).size() == 0, "{}: a gate has no meaning for single pairs", text);

@@ -25,7 +25,8 @@ struct KernelPrediction {
 class KernelLaw {
  public:
   /// Throws BadInput where the estimator's kernel estimate of a pair depends on the other rows (center=keys,
-  /// ppsbn, gates) or the shapes do not agree. `estimator` must outlive the law.
+  /// ppsbn, gates), has a denominator to change, or the shapes do not agree. `estimator` must outlive the
+  /// law.
   KernelLaw(const RatioEstimator& estimator, Matrix x, Matrix y);
 
   Index pairs() const { return X_.rows(); }

@@ -107,7 +107,10 @@ RatioPrediction predict_lara(const AttentionEstimator& estimator, const Attentio
   const PreparedRows<double> rows(problem);
   const Matrix means = lara_means(rows, count, options.proposal);
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  prediction.settled.resize(problem.queries());
   for (Index i = 0; i < problem.queries(); ++i) {
+    prediction.settled(i) = options.self_normalized && problem.visible_keys(i) == 1;
+    if (prediction.settled(i)) continue;
     const LaraQuery query(rows, i, problem.visible_keys(i), means);
     PairSums own = query.sums(1.0);
     PairSums mirrored{0.0 * own.bias, 0.0 * own.variance, 1.0};

@@ -114,6 +114,7 @@ class PreparedHead {
     sums.front().covariance = Matrix::Zero(p, p);
     PairSums coupled = sums.front();
     const std::vector<QueryTerms> terms{query_terms(query)};
+    if (settles(terms.front())) return Matrix::Zero(p, p);
     if (factored_)
       add_products(query, terms, sums);
     else
@@ -143,6 +144,8 @@ class PreparedHead {
   }
 
  private:
+  bool settles(const QueryTerms& terms) const { return terms.keys == 1 && !law_->can_vanish(); }
+
   // x_m = u_m/Z, the factors where G holds the pair moments themselves, and A. With products x is ln(u_m/Z).
   QueryTerms query_terms(Index query) const {
     QueryTerms terms;
@@ -279,11 +282,18 @@ class PreparedHead {
     prediction.bias.row(query) = sums.bias;
     prediction.variance.row(query) = sums.variance.cwiseMax(0.0);
     prediction.ew2(query) = sums.ew2;
+    prediction.settled(query) = settles(terms);
     const bool finite =
         std::isfinite(sums.ew2) && sums.variance.allFinite() && sums.bias.allFinite() && terms.A.allFinite();
     prediction.coupled_bias.row(query) = coupled.bias;
     prediction.coupled_variance.row(query) = coupled.variance;
     prediction.coupled_ew2(query) = coupled.ew2;
+    if (prediction.settled(query)) {
+      for (Matrix* part : {&prediction.offset, &prediction.bias, &prediction.variance,
+                           &prediction.coupled_bias, &prediction.coupled_variance})
+        part->row(query).setZero();
+      return;
+    }
     if (finite) return;
     for (Matrix* part : {&prediction.coupled_bias, &prediction.coupled_variance}) part->row(query).setZero();
     prediction.coupled_ew2(query) = 0.0;
@@ -330,6 +340,7 @@ Vector RatioPrediction::ew2_at(Index draws) const {
 }
 
 std::string_view RatioPrediction::condition(Index query, Index draws) const {
+  if (is_settled(query)) return "ok";
   if (std::isinf(ew2(query))) return "infinite-variance";
   if (std::isnan(coupled_ew2(query))) return "beyond-table";
   if (!has_moments) return "no-moment";
@@ -337,10 +348,18 @@ std::string_view RatioPrediction::condition(Index query, Index draws) const {
 }
 
 std::string_view RatioPrediction::condition(Index draws) const {
-  if (coupled_ew2.hasNaN()) return "beyond-table";
+  if (settled.size() > 0 && settled.all()) return "ok";
+  double hardest = 0.0;
+  bool unknown = false;
+  for (Index query = 0; query < ew2.size(); ++query) {
+    if (is_settled(query)) continue;
+    hardest = std::max(hardest, ew2(query));
+    unknown = unknown || std::isnan(coupled_ew2(query));
+  }
+  if (unknown) return "beyond-table";
   if (!has_moments) return "no-moment";
-  if (linear) return ew2.allFinite() ? "ok" : "infinite-variance";
-  return directions(draws) >= draws_needed(ew2.maxCoeff()) ? "ok" : "not-valid";
+  if (linear) return std::isfinite(hardest) ? "ok" : "infinite-variance";
+  return directions(draws) >= draws_needed(hardest) ? "ok" : "not-valid";
 }
 
 double draws_needed(double ew2) {
@@ -354,6 +373,7 @@ RatioPrediction predict(const RatioEstimator& estimator, const AttentionProblem&
   RatioPrediction prediction{
       estimator.target(problem), Matrix(n, p), Matrix(n, p),       Matrix(n, p),       Vector(n),
       estimator.has_moments(),   head.block(), Matrix::Zero(n, p), Matrix::Zero(n, p), Vector::Zero(n)};
+  prediction.settled.resize(n);
   for (Index first = 0; first < n; first += kQueries)
     head.predict(first, std::min(kQueries, n - first), prediction);
   return prediction;

@@ -36,6 +36,9 @@ struct RatioPrediction {
   Vector coupled_ew2;        ///< n
   double per_count = 1.0;    ///< directions of one ratio for each that m counts (`eva` may count groups)
   bool linear = false;       ///< a mean of independent draws: bias and variance are exact at every m
+  /// n: whether its estimate is its target whatever is drawn, as where it sees one key: numerator and
+  /// denominator are then one number, times the value. Empty: of no query.
+  Eigen::Array<bool, Eigen::Dynamic, 1> settled = {};
 
   /// Directions of one ratio at m, and how many of them each is coupled to on average.
   double directions(Index draws) const;
@@ -52,12 +55,15 @@ struct RatioPrediction {
   /// What may be believed of query i at m directions: `ok`; `infinite-variance`; `no-moment` (signed
   /// features: the ratio has neither mean nor variance, and the numbers describe typical draws at best);
   /// `beyond-table` (orthogonal directions: finite, but |q ± k|² is above the reach of `HaarPair`, or the
-  /// series of arccos features too slow, and the numbers are NaN); `not-valid` (m below `draws_needed`).
+  /// series of arccos features too slow, and the numbers are NaN); `not-valid` (m below `draws_needed`). A
+  /// settled query is `ok` at every m: its error is zero, not to first order only.
   std::string_view condition(Index query, Index draws) const;
 
   /// The worst condition of all queries. Averages over queries are ruled by the hardest query, so its
   /// condition is theirs: `ok`, `no-moment` or `not-valid` (the variance being infinite among its reasons).
   std::string_view condition(Index draws) const;
+
+  bool is_settled(Index query) const { return settled.size() > 0 && settled(query); }
 };
 
 /// From how many directions first-order theory is trusted: 10 E[W²]².
@@ -95,8 +101,8 @@ std::vector<Matrix> predicted_covariances(const RatioEstimator& estimator, const
 ///   variance =  (1/S) Σ_c Σ_{P_c} C_mm' (v_m − A_c)(v_m' − A_c)
 ///
 /// with C of `log_pair_moments` in units of Z², Π_c the group's mass and A_c its own exact output; E[W²] is
-/// that of the hardest group. One draw a group, the default, is far from first-order theory, and the
-/// condition says so. `estimator` must be a predictable eva. Zheng, Yuan, Wang and Kong 2023.
+/// that of the hardest group of more than one key. One draw a group, the default, is far from first-order
+/// theory, and the condition says so. `estimator` must be a predictable eva. Zheng, Yuan, Wang and Kong 2023.
 RatioPrediction predict_eva(const AttentionEstimator& estimator, const AttentionProblem& problem,
                             Index count);
 

@@ -107,6 +107,7 @@ class Arccos final : public FeatureMap {
   Index per_direction() const override { return 1; }
   double norm_exponent() const override { return 0.0; }
   bool in_log_domain() const override { return false; }
+  bool can_vanish() const override { return true; }
   void activate(const Eigen::Ref<const RowMatrix<double>>& projections,
                 Eigen::Ref<RowMatrix<double>> features) const override {
     features = projections.cwiseMax(0.0);

@@ -66,6 +66,9 @@ class FeatureMap {
   /// Whether directions are stretched to the fixed norm √d before use (regularised softmax features).
   virtual bool fixed_norm() const { return false; }
 
+  /// Whether φ(x)·φ(y) is zero with positive probability, as a ratio is then not a number even of one key.
+  virtual bool can_vanish() const { return false; }
+
   /// Number of features whose products are averaged into one kernel estimate: K̂ = Σ φ(x)·φ(y) / (m · fold).
   virtual double fold() const { return 1.0; }
 

@@ -29,6 +29,7 @@ class MaclaurinMap final : public FeatureMap {
   Index per_direction() const override { return 1; }
   double norm_exponent() const override { return 0.0; }
   bool in_log_domain() const override { return false; }
+  bool can_vanish() const override { return true; }  // signs may cancel, and a degree may have no weight
   void activate(const Eigen::Ref<const RowMatrix<double>>& products,
                 Eigen::Ref<RowMatrix<double>> features) const override {
     if (features.data() != products.data()) features = products;

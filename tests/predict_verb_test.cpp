@@ -213,6 +213,9 @@ TEST_F(PredictVerb, RefusesWhatItCannotUse) {
   write_npz(path("good.npz"), {{"x", pairs["x"]}, {"y", pairs["x"]}});
   expect_refused(pairs_of("good.npz", {"performer", "eva"}), {"eva", "kernel"});
   expect_refused(pairs_of("good.npz", {"performer:center=keys"}), {"center=keys"});
+  for (const char* name :
+       {"performer:denominator=abs", "rfa:denominator=clamp:0.1", "rmfa:denominator=floor:1"})
+    expect_refused(pairs_of("good.npz", {name}), {name, "denominator has no meaning for single pairs"});
   expect_refused(with(pairs_of("good.npz", {"rmfa:degrees=fixed,max-degree=3"}), {"--features", "1"}),
                  {"fixed"});
 }

@@ -256,6 +256,51 @@ TEST(Prediction, OfOneKeyOrOfEqualValuesIsNoErrorAtAll) {
   }
 }
 
+// The first query of a causal head: numerator and denominator are one number times v₀, whatever is drawn, and
+// at |q + k|² = 12 as well. Of features that can be zero the ratio can be 0/0.
+TEST(Prediction, OfAQueryThatSeesOneKeyIsValidAtEveryCountUnlessItsDenominatorCanBeZero) {
+  AttentionProblem problem = house_problem(5, {7, 7, 4, 2, 0.4}, Mask::causal);
+  problem.Q.row(0).setOnes();  // signs cancel in three of eight draws
+  problem.K.row(0) = problem.Q.row(0) * std::sqrt(3.0) / problem.scaled_queries().row(0).norm();
+  problem.Q.row(0) = problem.K.row(0).eval();
+  const auto is_its_value = [&](const AttentionEstimator& estimator, std::uint32_t replicate) {
+    const Matrix output = ratio(draw_once(estimator, problem, {1}, {7, 0, replicate}).back());
+    return (output.row(0) - problem.V.row(0)).norm() <= 1e-12;
+  };
+  for (const char* name : {"performer", "performer:features=hyperbolic", "performer:features=regularized",
+                           "performer:center=keys", "performer:projection=orthogonal", "rfa",
+                           "rfa:gate=constant:0.9", "rfa:projection=orthogonal", "lara:weights=constant",
+                           "lara:weights=constant,antithetic=on", "eva:window=2"}) {
+    const auto estimator = make_estimator(name);
+    const PredictionsAt all(*estimator, problem, {1});
+    const RatioPrediction& said = all.at(0);
+    EXPECT_EQ(said.condition(0, 1), "ok") << name;
+    EXPECT_EQ(said.bias_at(1).row(0).norm(), 0.0) << name;
+    EXPECT_EQ(said.variance_at(1).row(0).norm(), 0.0) << name;
+    EXPECT_NE(said.condition(6, 1), "ok") << name;
+    EXPECT_NE(said.condition(1), "ok") << name;
+    for (std::uint32_t r = 0; r < 40; ++r) EXPECT_TRUE(is_its_value(*estimator, r)) << name;
+    if (const auto* of = dynamic_cast<const RatioEstimator*>(estimator.get())) {
+      EXPECT_EQ(predicted_covariances(*of, problem, 1)[0].norm(), 0.0) << name;
+    }
+  }
+  for (const char* name : {"rfa:kernel=arccos", "rmfa"}) {
+    const auto estimator = make_estimator(name);
+    EXPECT_EQ(predict(as_ratio(estimator), problem).condition(0, 1), "no-moment") << name;
+    bool always = true;
+    for (std::uint32_t r = 0; r < 40; ++r) always = always && is_its_value(*estimator, r);
+    EXPECT_FALSE(always) << name;
+  }
+  // Seven groups of EVA hold a key each, and none of them an error.
+  const RatioPrediction alone = predict_eva(*make_estimator("eva:window=2"), problem, 7);
+  EXPECT_EQ(alone.condition(7), "ok");
+  EXPECT_EQ(alone.variance_at(7).norm() + alone.bias_at(7).norm(), 0.0);
+  const AttentionProblem first = at_tokens(problem, {0});
+  EXPECT_EQ(predict(as_ratio(make_estimator("rfa")), first).condition(1), "ok");
+  EXPECT_EQ(predict_lara(*make_estimator("lara:weights=constant,normalized=none"), first, 1).condition(1),
+            "ok");
+}
+
 TEST(Prediction, BeyondTheRangeOfADoubleIsInfiniteAndSaysSo) {
   for (const char* name :
        {"performer", "performer:features=hyperbolic", "rfa", "rmfa", "rfa:kernel=arccos"}) {
