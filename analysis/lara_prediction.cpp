@@ -1,82 +1,95 @@
+#include "analysis/pair_sums.hpp"
 #include "analysis/prediction.hpp"
 #include "estimators/lara.hpp"
+#include "estimators/vector_math.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 namespace attngap {
 namespace {
 
-constexpr Index kKeys = 128;  // rows of a block of pairs
-
-// Sums over pairs of keys of one query, C being the mean over the proposals.
-struct PairSums {
-  Eigen::RowVectorXd bias;      // −Σ C_mm' (v_m − A)
-  Eigen::RowVectorXd variance;  // Σ C_mm' (v_m − A)(v_m' − A)
-  double ew2 = 0.0;             // Σ C_mm'
-};
-
-// C_mm' = mean_c x_mc x_m'c exp(−|k_m − sign k_m'|²/2), from ln x, l×C, and the rows v_m − A of Y.
-PairSums sum_pairs(const Matrix& log_x, const Matrix& K, double sign, const Matrix& Y) {
-  const Index l = K.rows(), p = Y.cols();
-  const double shift = log_x.maxCoeff();
-  const Matrix X = (log_x.array() - shift).exp();
-  const Vector half_norms = 0.5 * K.rowwise().squaredNorm();
-  Matrix columns(l, p + 1);
-  columns << Y, Vector::Ones(l);
-  PairSums sums{Eigen::RowVectorXd::Zero(p), Eigen::RowVectorXd::Zero(p)};
-  for (Index first = 0; first < l; first += kKeys) {
-    const Index rows = std::min(kKeys, l - first);
-    Matrix G = sign * K.middleRows(first, rows) * K.transpose();
-    G.colwise() -= half_norms.segment(first, rows);
-    G.rowwise() -= half_norms.transpose();
-    const Matrix C = G.array().min(0.0).exp() * (X.middleRows(first, rows) * X.transpose()).array();
-    const Matrix products = C * columns;
-    sums.bias -= products.leftCols(p).colwise().sum();
-    sums.variance += Y.middleRows(first, rows).cwiseProduct(products.leftCols(p)).colwise().sum();
-    sums.ew2 += products.col(p).sum();
-  }
-  const auto scaled = [&](double sum) {
-    return sum == 0.0 ? 0.0 : sum * std::exp(2.0 * shift) / static_cast<double>(log_x.cols());
-  };
-  return {sums.bias.unaryExpr(scaled), sums.variance.unaryExpr(scaled), scaled(sums.ew2)};
-}
+constexpr Index kNumbers = 1 << 23;  // of the queries that share a pass over the pairs, 64 MiB
 
 // One query, with C = π_m π_m' exp(±a_mc·a_m'c), a_mc = q + k_m − μ_c: plus of one direction, minus of it and
-// its mirror image.
+// its mirror image. C is the mean over c of x_mc x_m'c times a Gaussian matrix that queries share.
 class LaraQuery {
  public:
-  LaraQuery(const PreparedRows<double>& rows, Index query, Index visible, const Matrix& means)
-      : K_(rows.K.topRows(visible)) {
-    const Vector q = rows.Q.row(query);
-    const Vector logits = K_ * q;
+  // `K` are the keys less `home`: far keys are brought home, which changes no a.
+  LaraQuery(const PreparedRows<double>& rows, const Matrix& K, const Matrix& V,
+            const Eigen::RowVectorXd& home, Index query, Index visible, const Matrix& means)
+      : K_(K), V_(V), log_pi_(visible), offsets_((-means).rowwise() + (rows.Q.row(query) + home)) {
+    const Vector logits = K_.topRows(visible) * rows.Q.row(query).transpose();
     const double largest = logits.maxCoeff();
     log_pi_ = logits.array() - largest - std::log((logits.array() - largest).exp().sum());
-    const auto V = rows.V.topRows(visible);
-    A_ = log_pi_.array().exp().matrix().transpose() * V;
-    Y_ = V.rowwise() - A_;
-    // Far keys are brought home, which changes no a.
-    const Eigen::RowVectorXd home = K_.colwise().mean();
-    K_.rowwise() -= home;
-    offsets_ = (-means).rowwise() + (q.transpose() + home);
+    terms_.keys = visible;
+    terms_.A = log_pi_.array().exp().matrix().transpose() * V_.topRows(visible);
+    terms_.x = Vector::Ones(visible);
   }
 
-  const Eigen::RowVectorXd& exact() const { return A_; }
+  Index keys() const { return terms_.keys; }
+  const Eigen::RowVectorXd& exact() const { return terms_.A; }
 
-  PairSums sums(double sign) const {
-    Matrix log_x = sign * K_ * offsets_.transpose();
-    log_x.rowwise() += sign * 0.5 * offsets_.rowwise().squaredNorm().transpose();
-    log_x.colwise() += log_pi_ + 0.5 * K_.rowwise().squaredNorm();
-    return sum_pairs(log_x, K_, sign, Y_);
+  void start(double sign) {
+    const auto K = K_.topRows(keys());
+    X_ = sign * K * offsets_.transpose();
+    X_.rowwise() += sign * 0.5 * offsets_.rowwise().squaredNorm().transpose();
+    X_.colwise() += log_pi_ + 0.5 * K.rowwise().squaredNorm();
+    shift_ = X_.maxCoeff();
+    X_.array() -= shift_;
+    vector_exp({X_.data(), static_cast<std::size_t>(X_.size())});
+    sums_ = PairSums(V_.cols());
+  }
+
+  // The pairs of keys `first` … with the keys up to them, of which G holds the Gaussian part.
+  void add_block(const Matrix& G, Index first) {
+    const Index rows = std::min(G.rows(), keys() - first), end = first + rows;
+    if (rows <= 0) return;
+    Matrix C = X_.middleRows(first, rows) * X_.topRows(end).transpose();
+    C.array() *= G.topLeftCorner(rows, end).array();
+    terms_.add_block(C, V_, sums_);
+  }
+
+  PairSums sums() const {
+    PairSums mean(V_.cols());
+    mean.add(sums_, 2.0 * shift_, 1.0 / static_cast<double>(X_.cols()));
+    return mean;
   }
 
  private:
-  Matrix K_, Y_;
+  const Matrix& K_;
+  const Matrix& V_;
   Vector log_pi_;
-  Eigen::RowVectorXd A_;
   Matrix offsets_;  // q − μ_c, C×d
+  QueryTerms terms_;
+  Matrix X_;  // x e^{−shift}, l×C
+  double shift_ = 0.0;
+  PairSums sums_{0};
 };
+
+// The sums of every query, with one pass over exp(−|k_m − sign k_m'|²/2) for all of them.
+std::vector<PairSums> sum_pairs(std::vector<LaraQuery>& queries, const Matrix& K, double sign) {
+  Index end = 0;
+  for (LaraQuery& query : queries) {
+    query.start(sign);
+    end = std::max(end, query.keys());
+  }
+  const Vector half_norms = 0.5 * K.rowwise().squaredNorm();
+  for (Index first = 0; first < end; first += kPairRows) {
+    const Index rows = std::min(kPairRows, end - first);
+    Matrix G = sign * K.middleRows(first, rows) * K.topRows(first + rows).transpose();
+    G.colwise() -= half_norms.segment(first, rows);
+    G.rowwise() -= half_norms.head(first + rows).transpose();
+    G = G.cwiseMin(0.0);
+    vector_exp({G.data(), static_cast<std::size_t>(G.size())});
+    for (LaraQuery& query : queries) query.add_block(G, first);
+  }
+  std::vector<PairSums> sums;
+  for (const LaraQuery& query : queries) sums.push_back(query.sums());
+  return sums;
+}
 
 // Divided by Z and not by its own sum, the estimate's error is Σ (h_m − π_m) v_m, with v_m = (v_m − A) + A:
 // no bias, and the variance gains −2A bias + A²(Σ C − 1).
@@ -86,54 +99,77 @@ void leave_unnormalised(const Eigen::RowVectorXd& A, double excess, Eigen::RowVe
   bias.setZero();
 }
 
+// The sums of one direction and of one with its mirror image, to row i of the prediction.
+void store(Index i, const LaraQuery& query, PairSums own, PairSums mirrored, bool self_normalized,
+           RatioPrediction& prediction) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (!self_normalized) {
+    leave_unnormalised(query.exact(), own.ew2 - 1.0, own.bias, own.variance);
+    leave_unnormalised(query.exact(), mirrored.ew2 - 1.0, mirrored.bias, mirrored.variance);
+  }
+  const bool finite = std::isfinite(own.ew2) && own.variance.allFinite() && own.bias.allFinite() &&
+                      std::isfinite(mirrored.ew2) && mirrored.variance.allFinite();
+  if (!finite) {
+    prediction.bias.row(i).setConstant(kInfinity);
+    prediction.variance.row(i).setConstant(kInfinity);
+    prediction.ew2(i) = kInfinity;
+    return;
+  }
+  prediction.bias.row(i) = own.bias;
+  prediction.variance.row(i) = own.variance;
+  prediction.ew2(i) = own.ew2;
+  prediction.coupled_bias.row(i) = mirrored.bias;
+  prediction.coupled_variance.row(i) = mirrored.variance;
+  prediction.coupled_ew2(i) = mirrored.ew2 - 1.0;
+}
+
+Matrix rows_of(const Matrix& matrix, const std::vector<Index>& rows) {
+  return matrix(rows, Eigen::all);
+}
+
 }  // namespace
 
 RatioPrediction predict_lara(const AttentionEstimator& estimator, const AttentionProblem& problem,
-                             Index count) {
+                             Index count, Index queries) {
   const LaraOptions options = lara_options(estimator.spec());
-  const Matrix zero = Matrix::Zero(problem.queries(), problem.value_dim());
-  RatioPrediction prediction{estimator.target(problem),
+  const std::vector<Index> at = spread_queries(problem.queries(), queries > 0 ? queries : problem.queries());
+  const auto n = static_cast<Index>(at.size());
+  const Matrix zero = Matrix::Zero(n, problem.value_dim());
+  RatioPrediction prediction{rows_of(estimator.target(problem), at),
                              zero,
                              zero,
                              zero,
-                             Vector::Ones(problem.queries()),
+                             Vector::Ones(n),
                              estimator.has_moments(),
                              options.antithetic ? 2 : 1,
                              zero,
                              zero,
-                             Vector::Zero(problem.queries()),
+                             Vector::Zero(n),
                              static_cast<double>(options.directions()),
                              !options.self_normalized};
+  prediction.settled.setConstant(n, false);
   const PreparedRows<double> rows(problem);
   const Matrix means = lara_means(rows, count, options.proposal);
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  prediction.settled.resize(problem.queries());
-  for (Index i = 0; i < problem.queries(); ++i) {
-    prediction.settled(i) = options.self_normalized && problem.visible_keys(i) == 1;
-    if (prediction.settled(i)) continue;
-    const LaraQuery query(rows, i, problem.visible_keys(i), means);
-    PairSums own = query.sums(1.0);
-    PairSums mirrored{0.0 * own.bias, 0.0 * own.variance, 1.0};
-    if (options.antithetic) mirrored = query.sums(-1.0);
-    if (!options.self_normalized) {
-      leave_unnormalised(query.exact(), own.ew2 - 1.0, own.bias, own.variance);
-      leave_unnormalised(query.exact(), mirrored.ew2 - 1.0, mirrored.bias, mirrored.variance);
+  const Eigen::RowVectorXd home = rows.K.colwise().mean();
+  const Matrix K = rows.K.rowwise() - home;
+  const Index together = std::clamp<Index>(kNumbers / (K.rows() * means.rows()), 1, n);
+  for (Index first = 0; first < n; first += together) {
+    const Index end = std::min(n, first + together);
+    std::vector<LaraQuery> group;
+    for (Index i = first; i < end; ++i) {
+      const Index query = at[static_cast<std::size_t>(i)];
+      group.emplace_back(rows, K, problem.V, home, query, problem.visible_keys(query), means);
     }
-    prediction.bias.row(i) = own.bias;
-    prediction.variance.row(i) = own.variance;
-    prediction.ew2(i) = own.ew2;
-    prediction.coupled_bias.row(i) = mirrored.bias;
-    prediction.coupled_variance.row(i) = mirrored.variance;
-    prediction.coupled_ew2(i) = mirrored.ew2 - 1.0;
-    const bool finite = std::isfinite(own.ew2) && own.variance.allFinite() && own.bias.allFinite() &&
-                        std::isfinite(mirrored.ew2) && mirrored.variance.allFinite();
-    if (finite) continue;
-    prediction.bias.row(i).setConstant(kInfinity);
-    prediction.variance.row(i).setConstant(kInfinity);
-    prediction.ew2(i) = kInfinity;
-    prediction.coupled_bias.row(i).setZero();
-    prediction.coupled_variance.row(i).setZero();
-    prediction.coupled_ew2(i) = 0.0;
+    const std::vector<PairSums> own = sum_pairs(group, K, 1.0);
+    std::vector<PairSums> mirrored(group.size(), PairSums(problem.value_dim()));
+    for (PairSums& none : mirrored) none.ew2 = 1.0;
+    if (options.antithetic) mirrored = sum_pairs(group, K, -1.0);
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      const Index row = first + static_cast<Index>(i);
+      prediction.settled(row) = options.self_normalized && group[i].keys() == 1;
+      if (!prediction.settled(row))
+        store(row, group[i], own[i], mirrored[i], options.self_normalized, prediction);
+    }
   }
   return prediction;
 }

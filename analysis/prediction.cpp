@@ -1,5 +1,6 @@
 #include "analysis/prediction.hpp"
 
+#include "analysis/pair_sums.hpp"
 #include "estimators/haar_pair.hpp"
 #include "estimators/projection.hpp"
 
@@ -16,59 +17,12 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 constexpr Index kQueries = 64;  // share one pass over the Gaussian matrices
-constexpr Index kKeys = 128;    // rows of a block of them: 128×4096 numbers stay in a cache of 4 MiB
+constexpr Index kKeys = kPairRows;
 
 // N/m: what a coupled pair's part weighs beside that of one direction.
 double coupling(Index draws, Index block) {
   return coupled_pairs(draws, block) / static_cast<double>(draws);
 }
-
-// Σ over pairs of keys of one query, of one direction.
-struct PairSums {
-  explicit PairSums(Index channels)
-      : bias(Eigen::RowVectorXd::Zero(channels)), variance(Eigen::RowVectorXd::Zero(channels)) {}
-
-  Eigen::RowVectorXd bias;      // −Σ C_mm' (v_m − A)
-  Eigen::RowVectorXd variance;  // Σ C_mm' (v_m − A)(v_m' − A)
-  double ew2 = 0.0;             // Σ C_mm'
-  Matrix covariance;            // Σ C_mm' (v_m − A)(v_m' − A)ᵀ, p×p, where it is asked for
-
-  // Adds exp(log_factor) times the other sums.
-  void add(const PairSums& other, double log_factor) {
-    const auto scaled = [&](double sum) { return sum == 0.0 ? 0.0 : sum * std::exp(log_factor); };
-    bias += other.bias.unaryExpr(scaled);
-    variance += other.variance.unaryExpr(scaled);
-    ew2 += scaled(other.ew2);
-    if (covariance.size() > 0) covariance += other.covariance.unaryExpr(scaled);
-  }
-};
-
-// One query: the visible keys, what the estimate tends to, and factors x that stand for C = (x xᵀ) ∘ G.
-struct QueryTerms {
-  Index keys = 0;
-  Eigen::RowVectorXd A;
-  Vector pi;  // E h
-  Vector x;
-
-  // Adds the part of rows `first` … of G and the columns up to the diagonal. G is symmetric: what lies left
-  // of the diagonal block counts twice.
-  void add_block(const Eigen::Ref<const Matrix>& G, const Matrix& V, PairSums& sums) const {
-    const Index rows = G.rows(), end = G.cols(), first = end - rows, p = V.cols();
-    Matrix Y(end, p + 1);  // x_m [v_m − A, 1]
-    Y.leftCols(p) = x.head(end).asDiagonal() * (V.topRows(end).rowwise() - A);
-    Y.col(p) = x.head(end);
-    Matrix T(rows, p + 1);
-    T.noalias() = G.rightCols(rows) * Y.bottomRows(rows);
-    T.noalias() += 2.0 * G.leftCols(first) * Y.topRows(first);
-    const auto own = Y.bottomRows(rows);
-    sums.variance += own.leftCols(p).cwiseProduct(T.leftCols(p)).colwise().sum();
-    sums.bias -= 0.5 * (T.col(p).transpose() * own.leftCols(p) + own.col(p).transpose() * T.leftCols(p));
-    sums.ew2 += own.col(p).dot(T.col(p));
-    if (sums.covariance.size() == 0) return;
-    const Matrix twice = own.leftCols(p).transpose() * T.leftCols(p);
-    sums.covariance += 0.5 * (twice + twice.transpose());
-  }
-};
 
 // A head as the features see it.
 class PreparedHead {

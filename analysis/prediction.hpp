@@ -113,10 +113,12 @@ RatioPrediction predict_eva(const AttentionEstimator& estimator, const Attention
 ///
 /// always finite, for p and the proposals have equal covariances. Of antithetic directions each is coupled to
 /// one other, with C of the exponent −a_mc·a_m'c. With normalized=none the estimate is a mean of draws:
-/// `linear`, without bias. Time O(n l² (C + d + p)). `estimator` must be a predictable lara. Zheng, Wang and
-/// Kong 2022; the moments are ours.
+/// `linear`, without bias. Time O(n l² (C + p)), the one that no matrix product of the queries shares. Where
+/// `queries` is not 0 the rows are those of so many of the queries, as `spread_queries` spreads them; all of
+/// them make the proposals. `estimator` must be a predictable lara. Zheng, Wang and Kong 2022; the moments
+/// are ours.
 RatioPrediction predict_lara(const AttentionEstimator& estimator, const AttentionProblem& problem,
-                             Index count);
+                             Index count, Index queries = 0);
 
 /// The predictions at several counts m: one for all of them unless the law of a feature depends on m.
 class PredictionsAt {
