@@ -25,7 +25,9 @@ struct Metric {
 struct NamedMetric {
   std::string_view name;
   std::string_view meaning;
-  bool drawn = true;  ///< otherwise computed without a draw, exact, and without a standard error
+  /// Otherwise computed without a draw, and with a standard error only where some of the queries stand for
+  /// all.
+  bool drawn = true;
 };
 
 /// Every metric of gap experiments, in that order.

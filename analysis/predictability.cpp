@@ -23,6 +23,13 @@ std::string why_lara_is_unpredictable(const Spec& spec) {
 
 }  // namespace
 
+bool is_unbiased(const AttentionEstimator& estimator) {
+  if (estimator.spec().name != "lara") return estimator.spec().text() == "ra";
+  const LaraOptions options = lara_options(estimator.spec());
+  return !options.self_normalized && !options.clamp && !options.released_noise && !options.deterministic &&
+         estimator.denominator().is_none();
+}
+
 std::string why_unpredictable(const AttentionEstimator& estimator) {
   const std::string& name = estimator.spec().name;
   if (name == "ra")

@@ -343,29 +343,57 @@ std::vector<Matrix> predicted_covariances(const RatioEstimator& estimator, const
   return covariances;
 }
 
+namespace {
+
+// How many queries of a problem `most` multiplications of pairs of keys of lara reach for.
+Index affordable_queries(const AttentionProblem& problem, const std::vector<Index>& counts, double most) {
+  const auto l = static_cast<double>(problem.keys());
+  double each = 0.0;
+  for (const Index count : counts) each += 0.5 * l * l * static_cast<double>(count + problem.value_dim());
+  const auto n = static_cast<double>(problem.queries());
+  return static_cast<Index>(std::clamp(std::floor(most / each), 1.0, n));
+}
+
+// The mean of a part of `all` queries, from what each is away from it.
+Estimated mean_of_part(double value, const Vector& residuals, Index all) {
+  const auto n = static_cast<double>(residuals.size());
+  const double left = 1.0 - n / static_cast<double>(all);
+  if (left <= 0.0) return {value, kUnknown, kUnknown, kUnknown};
+  const double error = std::sqrt(left * residuals.squaredNorm() / (n * (n - 1.0)));
+  const double reach = student_t_quantile(0.975, n - 1.0) * error;
+  return {value, error, value - reach, value + reach};
+}
+
+}  // namespace
+
 PredictionsAt::PredictionsAt(const AttentionEstimator& estimator, const AttentionProblem& problem,
-                             const std::vector<Index>& counts) {
+                             const std::vector<Index>& counts, double most_products) {
   const auto* ratio = dynamic_cast<const RatioEstimator*>(&estimator);
   if (ratio != nullptr && ratio->nested()) {
     all_.push_back(predict(*ratio, problem));
     return;
   }
   const bool lara = estimator.spec().name == "lara";
+  const Index some = affordable_queries(problem, counts, most_products);
   for (const Index count : counts)
     all_.push_back(ratio != nullptr ? predict(*ratio, problem, count)
-                   : lara           ? predict_lara(estimator, problem, count)
+                   : lara           ? predict_lara(estimator, problem, count, some)
                                     : predict_eva(estimator, problem, count));
 }
 
-std::vector<Metric> predicted_metrics(const RatioPrediction& prediction, Index draws) {
-  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  const double bias2 = prediction.bias_at(draws).array().square().mean();
-  const double variance = prediction.variance_at(draws).mean();
-  const double relative = (bias2 + variance) / prediction.exact.array().square().mean();
+std::vector<Metric> predicted_metrics(const RatioPrediction& prediction, Index draws, Index queries) {
+  const Matrix variances = prediction.variance_at(draws);
+  const Matrix squares = prediction.bias_at(draws).array().square();
+  const Matrix exact = prediction.exact.array().square();
+  const double bias2 = squares.mean(), variance = variances.mean();
+  const double relative = (bias2 + variance) / exact.mean();
+  const Index all = std::max(queries, prediction.exact.rows());
+  const auto away = [](const Matrix& each) -> Vector { return each.rowwise().mean().array() - each.mean(); };
+  const Vector excess = away(squares) + away(variances) - relative * away(exact);
   const std::string_view status = prediction.condition(draws);
-  return {{"predicted_bias2", {bias2, kNone, kNone, kNone}, status},
-          {"predicted_variance", {variance, kNone, kNone, kNone}, status},
-          {"predicted_relative_mse", {relative, kNone, kNone, kNone}, status}};
+  return {{"predicted_bias2", mean_of_part(bias2, away(squares), all), status},
+          {"predicted_variance", mean_of_part(variance, away(variances), all), status},
+          {"predicted_relative_mse", mean_of_part(relative, excess / exact.mean(), all), status}};
 }
 
 }  // namespace attngap

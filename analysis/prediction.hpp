@@ -4,6 +4,7 @@
 #include "estimators/attention_problem.hpp"
 #include "estimators/ratio_estimator.hpp"
 
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -66,6 +67,11 @@ struct RatioPrediction {
   bool is_settled(Index query) const { return settled.size() > 0 && settled(query); }
 };
 
+/// Whether the mean of this estimator is its target exactly, although its variance may have no closed form:
+/// `ra` as it is, and `lara` divided by the exact normalizer, as long as its weights sum to one. Zheng, Wang
+/// and Kong 2022, whose claim for lara without normalized=none does not hold.
+bool is_unbiased(const AttentionEstimator& estimator);
+
 /// From how many directions first-order theory is trusted: 10 E[W²]².
 ///
 /// The first term it leaves out is E[W³]/(m E[W²]) times a number near three. For one key W is lognormal and
@@ -123,9 +129,12 @@ RatioPrediction predict_lara(const AttentionEstimator& estimator, const Attentio
 /// The predictions at several counts m: one for all of them unless the law of a feature depends on m.
 class PredictionsAt {
  public:
-  /// `estimator` must be predictable; throws BadInput where it has no draw of a count.
+  /// `estimator` must be predictable; throws BadInput where it has no draw of a count. Of `lara`, whose pairs
+  /// of keys cost C + p multiplications a query at every count, the predictions are at as many evenly spread
+  /// queries, one at least, as `most_products` of them reach for; of the others at all queries.
   PredictionsAt(const AttentionEstimator& estimator, const AttentionProblem& problem,
-                const std::vector<Index>& counts);
+                const std::vector<Index>& counts,
+                double most_products = std::numeric_limits<double>::infinity());
 
   /// That of the count at this place in the list.
   const RatioPrediction& at(std::size_t place) const { return all_[all_.size() == 1 ? 0 : place]; }
@@ -134,12 +143,14 @@ class PredictionsAt {
   std::vector<RatioPrediction> all_;
 };
 
-/// The prediction at m directions as metrics beside those of `gap_metrics`, without standard errors:
+/// The prediction at m directions as metrics beside those of `gap_metrics`:
 ///
 ///   predicted_bias2, predicted_variance   per output element, averaged over queries and channels
 ///   predicted_relative_mse                their sum over the mean square of the exact outputs
 ///
-/// The status is the worst condition of the queries.
-std::vector<Metric> predicted_metrics(const RatioPrediction& prediction, Index draws);
+/// The status is the worst condition of the queries. Without standard errors, unless these are some of
+/// `queries` queries: averages over a part have that of a sample without replacement, √(1 − n/queries) times
+/// that of n numbers, and Student's interval.
+std::vector<Metric> predicted_metrics(const RatioPrediction& prediction, Index draws, Index queries = 0);
 
 }  // namespace attngap

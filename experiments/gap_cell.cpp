@@ -9,6 +9,7 @@
 #include "estimators/streamed_ensemble.hpp"
 
 #include <chrono>
+#include <limits>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -46,6 +47,11 @@ class StoredWorker final : public ReplicateWorker {
   std::vector<GapAccumulator> series_;
 };
 
+Metric exactly_unbiased() {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  return {"predicted_bias2", {0.0, kNone, kNone, kNone}, "ok"};
+}
+
 class StoredGapCell final : public GapCell {
  public:
   StoredGapCell(RunSpec run, const Estimators& estimators, std::string name, AttentionProblem problem)
@@ -78,16 +84,18 @@ class StoredGapCell final : public GapCell {
     return estimate;
   }
 
-  // First-order theory, where the error is measured against what the theory is about.
+  // First-order theory, where the error is measured against what the theory is about. Of an unbiased
+  // estimator without a closed form for its variance, the bias alone.
   std::vector<std::vector<Metric>> predicted(const AttentionEstimator& estimator) const override {
-    if (!spec().predictions || !why_unpredictable(estimator).empty()) return {};
-    if (target_name(spec(), estimator) != estimator.target_name()) return {};
-    const Index most = estimator.spec().name == "lara" ? kPredictedKeysOneByOne : kPredictedKeys;
-    if (problem_.keys() > most) return {};
-    const PredictionsAt predictions(estimator, problem_, spec().features);
+    if (!spec().predictions || target_name(spec(), estimator) != estimator.target_name()) return {};
+    if (!why_unpredictable(estimator).empty())
+      return std::vector<std::vector<Metric>>(is_unbiased(estimator) ? spec().features.size() : 0,
+                                              {exactly_unbiased()});
+    if (problem_.keys() > kPredictedKeys) return {};
+    const PredictionsAt predictions(estimator, problem_, spec().features, kPredictedProducts);
     std::vector<std::vector<Metric>> metrics;
     for (std::size_t count = 0; count < spec().features.size(); ++count)
-      metrics.push_back(predicted_metrics(predictions.at(count), spec().features[count]));
+      metrics.push_back(predicted_metrics(predictions.at(count), spec().features[count], problem_.queries()));
     return metrics;
   }
 

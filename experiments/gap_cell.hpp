@@ -12,11 +12,11 @@
 
 namespace attngap {
 
-/// Up to how many keys a run adds the rows of first-order theory, whose time grows with their square: of maps
-/// whose pair moments are matrix products, and of others, where each pair costs a call a query.
+/// Up to how many keys a run adds the rows of first-order theory, whose time grows with their square.
 inline constexpr Index kPredictedKeys = 4096;
-/// The same where each pair costs a call, or each proposal of `lara` a product.
-inline constexpr Index kPredictedKeysOneByOne = 512;
+/// Multiplications for these rows of `lara`, whose every count costs its own: about a minute of one thread.
+/// Beyond them the rows are averages over some of the queries, with the standard error of that.
+inline constexpr double kPredictedProducts = 1e12;
 
 /// Estimators in the order of their table.
 using Estimators = std::vector<std::unique_ptr<AttentionEstimator>>;

@@ -101,10 +101,10 @@ void predict_pairs(const VerbOptions& options, const Estimators& estimators) {
   if (!options.flag("quiet")) table.print();
 }
 
-// Lines for an estimator without closed forms. The mean of RA is known all the same: it is the target.
+// Lines for an estimator without closed forms. The mean of some is known all the same: it is the target.
 void add_unknown(Table& table, const AttentionEstimator& estimator, Index queries,
                  const std::vector<Index>& features, const std::string& reason) {
-  const bool unbiased = estimator.spec().text() == "ra";
+  const bool unbiased = is_unbiased(estimator);
   for (Index i = 0; i < queries; ++i)
     for (const Index draws : features)
       table.add({i, estimator.spec().text(), draws, unbiased ? 0.0 : kNone, kNone, kNone, kNone, kNone, false,
@@ -257,7 +257,7 @@ int verb_predict(const std::vector<std::string>& arguments) {
       "over the\nchannels), (bias² + variance)/|exact|², E[W²] and the effective sample size m/E[W²]\n(of "
       "orthogonal directions: of as many independent ones of that variance). "
       "condition:\n"
-      "  ok                 valid: m is at least 10 E[W²]²\n"
+      "  ok                 valid: m is at least 10 E[W²]², or the query sees one key and has no error\n"
       "  not-valid          m is below that, too few for first-order theory\n"
       "  no-moment          signed features: the ratio has no mean or variance; typical draws at best\n"
       "  infinite-variance  the kernel estimate's variance is infinite or beyond a double\n"

@@ -269,10 +269,10 @@ VerbOptions run_options() {
       fmt::format(
           "Measures, stores every finished block in DIR/run.sqlite, and writes DIR/results.csv and "
           "DIR/figures.\nThe same command on the same DIR resumes an interrupted run; the "
-          "numbers do not depend on --threads.\n\nexperiments:\n{2}\n"
-          "gap-vs-features adds what first-order theory predicts (`attngap predict`), up to {0} keys "
-          "(lara, arccos and "
-          "regularized\nfeatures, Maclaurin kernels other than exp and allocated degrees: {1}).\n"
+          "numbers do not depend on --threads.\n\nexperiments:\n{1}\n"
+          "gap-vs-features adds what first-order theory predicts (`attngap predict`), up to {0} keys; of "
+          "lara, where that\nwould take minutes, at as many of the queries as a minute has time for, with "
+          "the standard error of that.\n"
           "gap-vs-length, speed-vs-length and decoding-speed take --lengths; --features (64 unless "
           "given) may hold sqrt and log\nthere. In decoding-speed --queries, or each of --batches, is the "
           "number of sequences that are decoded side by side.\n"
@@ -281,7 +281,7 @@ VerbOptions run_options() {
           "kernel-variance takes pairs instead of --data (m = 1,4,16,64 and 4096 replicates unless "
           "given);\ntaylor-truncation takes no --estimators, and --data if there is any. gram-error "
           "takes the\nscaled keys of --data as points, --queries of them.",
-          kPredictedKeys, kPredictedKeysOneByOne, fmt::join(experiment_names(), "\n")));
+          kPredictedKeys, fmt::join(experiment_names(), "\n")));
   declare_options(options);
   return options;
 }

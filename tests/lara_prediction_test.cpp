@@ -179,6 +179,71 @@ TEST(PredictionOfLara, IsFiniteWhereItsMomentsAreAndInfiniteBeyond) {
   }
 }
 
+// Two blocks of keys, and queries of which several share a pass. All queries make the proposals, whichever
+// are asked for.
+TEST(PredictionOfLara, AtSomeQueriesIsThatOfAllThere) {
+  const AttentionProblem problem = house_problem(23, {11, 150, 5, 2, 0.4});
+  for (const std::string more : {"", ",antithetic=on", ",normalized=none"}) {
+    const auto estimator = make_estimator("lara:weights=constant,draws=2" + more);
+    const RatioPrediction all = predict_lara(*estimator, problem, 7);
+    const RatioPrediction some = predict_lara(*estimator, problem, 7, 3);
+    ASSERT_EQ(some.exact.rows(), 3);
+    for (Index i = 0; i < 3; ++i) {
+      const Index of = 5 * i;
+      EXPECT_EQ(some.exact.row(i), all.exact.row(of));
+      EXPECT_LT((some.variance_at(7).row(i) - all.variance_at(7).row(of)).norm(),
+                1e-13 * all.variance_at(7).row(of).norm());
+      EXPECT_LE((some.bias_at(7).row(i) - all.bias_at(7).row(of)).norm(),
+                1e-13 * all.bias_at(7).row(of).norm());
+      EXPECT_NEAR(some.ew2(i), all.ew2(of), 1e-13 * all.ew2(of));
+    }
+  }
+}
+
+// l²(C + p)/2 multiplications a query: 49·(3 + 2 + 5 + 2)/2 = 294 for counts of 3 and 5.
+TEST(PredictionOfLara, IsAtAsManyQueriesAsItsMultiplicationsReachFor) {
+  const AttentionProblem problem = house_problem(24, {5, 7, 5, 2, 0.4});
+  const auto estimator = make_estimator("lara:weights=constant");
+  const auto queries = [&](double most) {
+    return PredictionsAt(*estimator, problem, {3, 5}, most).at(1).exact.rows();
+  };
+  EXPECT_EQ(queries(1.0), 1);
+  EXPECT_EQ(queries(2 * 294.0), 2);
+  EXPECT_EQ(queries(3 * 294.0 - 1.0), 2);
+  EXPECT_EQ(queries(1e12), 5);
+  // Of features every query is asked, whatever it takes.
+  EXPECT_EQ(PredictionsAt(*make_estimator("performer"), problem, {3, 5}, 1.0).at(1).exact.rows(), 5);
+}
+
+// Over all parts of four of six queries the standard error squared is on average the variance of their mean,
+// that of sampling without replacement, to rounding; without the factor 1 − 4/6 it is three times that.
+TEST(PredictionOfLara, AveragedOverAPartHasTheStandardErrorOfAPart) {
+  RatioPrediction whole = predicted("lara:weights=constant", house_problem(25, {6, 7, 5, 2, 0.4}), 3);
+  const double mean = predicted_metrics(whole, 3)[1].estimated.value;
+  EXPECT_TRUE(std::isnan(predicted_metrics(whole, 3)[1].estimated.std_error));
+  double squares = 0.0, errors = 0.0;
+  for (Index first = 0; first < 6; ++first)
+    for (Index second = 0; second < first; ++second) {
+      std::vector<Index> kept;
+      for (Index i = 0; i < 6; ++i)
+        if (i != first && i != second) kept.push_back(i);
+      RatioPrediction part = whole;
+      for (auto of :
+           {&RatioPrediction::exact, &RatioPrediction::offset, &RatioPrediction::bias,
+            &RatioPrediction::variance, &RatioPrediction::coupled_bias, &RatioPrediction::coupled_variance})
+        part.*of = Matrix((whole.*of)(kept, Eigen::all));
+      part.ew2 = Vector(whole.ew2(kept));
+      part.coupled_ew2 = Vector(whole.coupled_ew2(kept));
+      part.settled.setConstant(4, false);
+      const Estimated said = predicted_metrics(part, 3, 6)[1].estimated;
+      squares += (said.value - mean) * (said.value - mean) / 15.0;
+      errors += said.std_error * said.std_error / 15.0;
+      EXPECT_NEAR(said.high - said.value, student_t_quantile(0.975, 3.0) * said.std_error, 1e-12 * said.high);
+      EXPECT_NEAR(said.value - said.low, said.high - said.value, 1e-12 * said.high);
+    }
+  EXPECT_NEAR(errors, squares, 1e-12 * squares);
+}
+
 TEST(PredictionOfLara, IsOnlyForConstantWeightsOfDrawsAsTheyAre) {
   for (const char* name : {"lara:weights=constant", "lara:weights=constant,proposal=half,draws=3",
                            "lara:weights=constant,normalized=none,antithetic=on"})

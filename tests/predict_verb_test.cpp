@@ -262,5 +262,40 @@ TEST_F(PredictVerb, AgreesWithThePredictedRowsOfARun) {
     EXPECT_TRUE(!row.metric.starts_with("predicted_") || row.estimator == "performer") << row.estimator;
 }
 
+// Whatever the features, up to 4096 keys. RA and lara over the exact normalizer have a known mean alone, and
+// no closed form for their variance.
+TEST_F(PredictVerb, IsInTheRowsOfARunOfManyKeys) {
+  const Words predicted{"performer:features=regularized",  "rfa:kernel=arccos",
+                        "rmfa:degrees=fixed,max-degree=4", "rmfa:kernel=inverse,max-degree=20",
+                        "lara:weights=constant",           "eva"};
+  const Words unbiased{"ra", "lara:normalized=none"}, unknown{"lara", "ra:proposal=mean"};
+  const auto rows_at = [&](const std::string& length, const std::string& to) {
+    Words words{"run", "gap-vs-features", "--data", "synthetic:gaussian,dim=4,norm=0.5,length=" + length};
+    words = with(
+        words, {"--queries", "2", "--features", "5", "--replicates", "2", "--formats", "none", "--out", to});
+    words = with(with(words, {"--estimators"}), with(with(predicted, unbiased), unknown));
+    output(words);
+    std::map<std::string, std::vector<ResultRow>> rows;
+    for (const ResultRow& row : RunStore::open_existing(path(to)).rows())
+      if (row.metric.starts_with("predicted_")) rows[row.metric].push_back(row);
+    return rows;
+  };
+  const auto below = rows_at("600", "below");
+  EXPECT_EQ(below.at("predicted_variance").size(), predicted.size());
+  EXPECT_EQ(below.at("predicted_bias2").size(), predicted.size() + unbiased.size());
+  int zero = 0;
+  for (const ResultRow& row : below.at("predicted_bias2")) {
+    EXPECT_TRUE(std::isnan(row.std_error));
+    const bool is_zero = row.value == 0.0 && row.status == "ok";
+    zero += is_zero ? 1 : 0;
+    EXPECT_EQ(is_zero, row.estimator == "ra" || row.estimator.find("normalized=none") != std::string::npos)
+        << row.estimator;
+  }
+  EXPECT_EQ(zero, 2);
+  const auto beyond = rows_at("4097", "beyond");
+  EXPECT_EQ(beyond.size(), 1U);
+  EXPECT_EQ(beyond.at("predicted_bias2").size(), unbiased.size());
+}
+
 }  // namespace
 }  // namespace attngap::testing
