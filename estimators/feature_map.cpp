@@ -283,11 +283,11 @@ class Regularized final : public Positive {
   std::string_view name() const override { return "regularized"; }
   bool fixed_norm() const override { return true; }
   double kernel(const Vector& x, const Vector& y) const override {
-    return std::exp(-0.5 * (x.squaredNorm() + y.squaredNorm())) * spherical_mean(x + y, 0.25);
+    return spherical_mean(0.5 * (x.squaredNorm() + y.squaredNorm()), x + y, 0.25);
   }
   double pair_moment(const Vector& q, const Vector& k1, const Vector& k2) const override {
-    return std::exp(-q.squaredNorm() - 0.5 * (k1.squaredNorm() + k2.squaredNorm())) *
-           spherical_mean(2.0 * q + k1 + k2, 0.25);
+    return spherical_mean(q.squaredNorm() + 0.5 * (k1.squaredNorm() + k2.squaredNorm()), 2.0 * q + k1 + k2,
+                          0.25);
   }
   std::optional<PairFactors> pair_factors(const Vector& q, const Matrix& keys) const override {
     return FeatureMap::pair_factors(q, keys);
@@ -303,7 +303,7 @@ class Regularized final : public Positive {
     moments = moments.cwiseMax(0.0);
     const double b = 0.5 * static_cast<double>(q.size());
     const auto series =
-        ChebyshevSeries::of([b](double square) { return std::log(hypergeometric_0f1(b, 0.5 * b * square)); },
+        ChebyshevSeries::of([b](double square) { return log_hypergeometric_0f1(b, 0.5 * b * square); },
                             moments.minCoeff(), moments.maxCoeff());
     if (!series) return FeatureMap::pair_moments(q, keys, first, rows);
     const std::span<double> elements(moments.data(), static_cast<std::size_t>(moments.size()));
@@ -330,17 +330,20 @@ class Regularized final : public Positive {
            spherical_covariance(0.5 * d, 0.25 * d * squared_sum(x, y));
   }
   double orthogonal_pair_moment(const Vector& x, const Vector& y) const override {
-    return std::exp(-x.squaredNorm() - y.squaredNorm()) * spherical_mean(x + y, 0.5);
+    return spherical_mean(x.squaredNorm() + y.squaredNorm(), x + y, 0.5);
   }
   std::optional<OrthogonalPairs> orthogonal_pairs() const override {
     return OrthogonalPairs{HaarFactor::fixed_norm, 1.0};
   }
 
  private:
-  // ₀F₁(; d/2; factor · d |z|²): with factor ¼ the mean of exp(w·z) over the sphere.
-  static double spherical_mean(const Vector& z, double factor) {
+  // e^{−norms} ₀F₁(; d/2; factor · d |z|²): with factor ¼ and without norms the mean of exp(w·z) over the
+  // sphere. By logarithms where one of its factors may leave the range.
+  static double spherical_mean(double norms, const Vector& z, double factor) {
     const auto d = static_cast<double>(z.size());
-    return hypergeometric_0f1(0.5 * d, factor * d * z.squaredNorm());
+    const double argument = factor * d * z.squaredNorm();
+    if (norms < 300.0 && argument < 9e4) return std::exp(-norms) * hypergeometric_0f1(0.5 * d, argument);
+    return std::exp(log_hypergeometric_0f1(0.5 * d, argument) - norms);
   }
 };
 

@@ -15,10 +15,11 @@ double kummer_pair_moment(int d, double z);
 /// above.
 double kummer_pair_excess(int d, double z);
 
-/// ₀F₁(; b; z) for b > 0, z ≥ 0 (Boost.Math).
+/// ₀F₁(; b; z) for b > 0, z ≥ 0 (Boost.Math); it leaves the range of a double near 2√z = 700.
 double hypergeometric_0f1(double b, double z);
 
-/// ln ₀F₁(; b; z) for b > 0, z ≥ 0, also where that is beyond a double: its positive terms over the largest.
+/// ln ₀F₁(; b; z) for b > 0, z ≥ 0, also where that is beyond a double: its positive terms over the largest,
+/// with an error of about ε√z ln z.
 double log_hypergeometric_0f1(double b, double z);
 
 /// ₀F₁(; b; 4z) − ₀F₁(; b; z)² and ₀F₁(; b; 2z) − ₀F₁(; b; z)² for b ≥ ½, z ≥ 0, of order z and −z²: as ₀F₁²

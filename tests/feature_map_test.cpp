@@ -326,6 +326,40 @@ TEST(Kurtosis, OfLargeNormsHasItsLimit) {
   }
 }
 
+// On both sides of where 0F1 leaves the range of a double, and of where the series takes over.
+TEST(LogOfTheSphericalMean, EqualsTheSeriesInManyDigits) {
+  for (const double b : {0.5, 2.5, 32.0, 700.0})
+    for (const double z : {0.0, 1e-3, 10.0, 8.9999e4, 9.0001e4, 1.3e5, 1e6, 1e8}) {
+      Exact term = 1, sum = 1;
+      for (int k = 0; term > 1e-25 * sum || (k + 1.0) * (b + k) < z; ++k) {
+        term *= Exact(z) / (Exact(k + 1) * (Exact(b) + k));
+        sum += term;
+      }
+      const auto exact = static_cast<double>(log(sum));
+      EXPECT_NEAR(log_hypergeometric_0f1(b, z), exact, 1e-15 * (8.0 + 4.0 * std::sqrt(z) * std::log1p(z)))
+          << b << " " << z;
+    }
+}
+
+// Vectors whose factors exp(−|x|²) and 0F1 leave the range of a double though the moments do not.
+TEST(RegularizedFeatures, AreFiniteWhereTheirMomentsAre) {
+  const FeatureMap& map = feature_map_named("regularized");
+  const Vector x = 48.0 * triples().front().q / triples().front().q.norm();
+  const Vector y = x * (-0.5), w = 1.2 * x;
+  for (const Vector* other : {&x, &y, &w}) {
+    const double d = 5.0, norms = 0.5 * (x.squaredNorm() + other->squaredNorm());
+    Exact term = 1, sum = 1;
+    const Exact argument = 0.25 * d * (x + *other).squaredNorm();
+    for (int k = 0; term > 1e-25 * sum || k < 400; ++k) {
+      term *= argument / (Exact(k + 1) * (Exact(0.5 * d) + k));
+      sum += term;
+    }
+    const auto exact = static_cast<double>(sum * exp(Exact(-norms)));
+    EXPECT_NEAR(map.kernel(x, *other), exact, 1e-11 * exact);
+    EXPECT_TRUE(std::isfinite(map.pair_moment(x, *other, *other)));
+  }
+}
+
 TEST(KummerPairMoment, RefusesWhatHasNoMeaning) {
   EXPECT_THROW(kummer_pair_moment(0, 1.0), BadInput);
   EXPECT_THROW(kummer_pair_moment(4, std::nan("")), BadInput);

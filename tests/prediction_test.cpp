@@ -60,7 +60,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Setting{"rfa", Mask::causal}, Setting{"rfa:normalize=unit,sigma=0.8", Mask::none},
                     Setting{"rfa:gate=constant:0.9", Mask::causal},
                     Setting{"rfa:gate=linear:3,normalize=unit", Mask::causal},
-                    Setting{"rfa:kernel=arccos", Mask::none}, Setting{"rmfa", Mask::causal},
+                    Setting{"rfa:kernel=arccos", Mask::none}, Setting{"rfa:kernel=arccos", Mask::causal},
+                    Setting{"rmfa:kernel=log,max-degree=12", Mask::none}, Setting{"rmfa", Mask::causal},
                     Setting{"rmfa:known=linear", Mask::none}, Setting{"rmfa:degrees=poisson", Mask::none},
                     Setting{"rmfa:kernel=inverse,ppsbn=paper", Mask::none}),
     [](const auto& instance) {
@@ -302,8 +303,8 @@ TEST(Prediction, OfAQueryThatSeesOneKeyIsValidAtEveryCountUnlessItsDenominatorCa
 }
 
 TEST(Prediction, BeyondTheRangeOfADoubleIsInfiniteAndSaysSo) {
-  for (const char* name :
-       {"performer", "performer:features=hyperbolic", "rfa", "rmfa", "rfa:kernel=arccos"}) {
+  for (const char* name : {"performer", "performer:features=hyperbolic", "performer:features=regularized",
+                           "rfa", "rmfa", "rfa:kernel=arccos"}) {
     const auto estimator = make_estimator(name);
     const AttentionProblem problem = house_problem(3, {3, 7, 5, 2, 60.0});
     const RatioPrediction said = predict(as_ratio(estimator), problem);
@@ -322,6 +323,19 @@ TEST(Prediction, BeyondTheRangeOfADoubleIsInfiniteAndSaysSo) {
   const RatioPrediction near = predict(as_ratio(make_estimator("performer")), far);
   EXPECT_LT(near.ew2.maxCoeff(), 1.1);
   EXPECT_EQ(near.condition(0, 100), "ok");
+}
+
+// Outside the radius of convergence the moments of one key make its row infinite, and of no other query.
+TEST(Prediction, OfAKeyWithoutAVarianceIsInfiniteForItsQueriesAlone) {
+  AttentionProblem problem = house_problem(3, {3, 150, 5, 2, 0.1});
+  problem.K.row(140) *= 200.0;
+  problem.Q.row(2) *= 1e-3;
+  const RatioPrediction said = predict(as_ratio(make_estimator("rmfa:kernel=inverse,force=on")), problem);
+  for (const Index i : {0, 1}) {
+    EXPECT_EQ(said.condition(i, 1 << 20), "infinite-variance");
+    EXPECT_TRUE(said.variance.row(i).array().isInf().all());
+  }
+  EXPECT_TRUE(std::isfinite(said.ew2(2)) && said.variance.row(2).allFinite());
 }
 
 TEST(Prediction, OfTheVarianceIsThatOfSimulatedRatios) {
