@@ -22,6 +22,7 @@ struct PairSums {
 
 /// One query: the visible keys, what the estimate tends to, and factors x that stand for C = (x xᵀ) ∘ G.
 struct QueryTerms {
+  Index query = 0;
   Index keys = 0;
   Eigen::RowVectorXd A;
   Vector pi;  ///< E h

@@ -9,6 +9,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace attngap {
@@ -43,22 +44,29 @@ class PreparedHead {
 
   Index block() const { return block_; }
 
-  void predict(Index first, Index count, RatioPrediction& prediction) const {
-    std::vector<PairSums> sums(static_cast<std::size_t>(count), PairSums(problem_.value_dim()));
+  // Of these queries, to the rows of `prediction` from `row` on.
+  void predict(std::span<const Index> queries, Index row, RatioPrediction& prediction) const {
+    std::vector<PairSums> sums(queries.size(), PairSums(problem_.value_dim()));
     std::vector<QueryTerms> terms;
-    for (Index i = 0; i < count; ++i) terms.push_back(query_terms(first + i));
-    if (factored_) {
-      add_products(first, terms, sums);
-    } else {
-      for (Index i = 0; i < count; ++i)
-        add_pairs(first + i, terms[static_cast<std::size_t>(i)], sums[static_cast<std::size_t>(i)]);
+    for (const Index query : queries) terms.push_back(query_terms(query));
+    if (factored_) add_products(terms, sums);
+    for (std::size_t i = 0; i < terms.size(); ++i) {
+      if (!factored_) add_pairs(terms[i], sums[i]);
+      PairSums coupled(problem_.value_dim());
+      if (block_ > 1) add_coupled(terms[i], coupled);
+      store(row + static_cast<Index>(i), terms[i], sums[i], coupled, prediction);
     }
-    std::vector<PairSums> coupled(static_cast<std::size_t>(count), PairSums(problem_.value_dim()));
-    for (Index i = 0; i < count; ++i) {
-      const auto at = static_cast<std::size_t>(i);
-      if (block_ > 1) add_coupled(first + i, terms[at], coupled[at]);
-      store(first + i, terms[at], sums[at], coupled[at], prediction);
-    }
+  }
+
+  // The sums take p, blocks of pairs d and the series, orthogonal directions their table or rows: of arccos
+  // features the more the fewer dimensions, as measured with Gaussian keys, but in the plane.
+  double multiplications() const {
+    constexpr double kSeries = 100.0, kTable = 450.0, kPlane = 3e3;
+    const auto d = static_cast<double>(problem_.head_dim()), p = static_cast<double>(problem_.value_dim());
+    const double own = p + (factored_ ? 0.0 : d + kSeries);
+    if (block_ == 1) return own;
+    if (law_->orthogonal_pairs()) return own + kTable;
+    return own + (d == 2.0 ? kPlane : std::min(2e5, 5e6 / (d * d)));
   }
 
   // Of the output of one query at m directions: p×p, infinite where anything of it is.
@@ -70,10 +78,10 @@ class PreparedHead {
     const std::vector<QueryTerms> terms{query_terms(query)};
     if (settles(terms.front())) return Matrix::Zero(p, p);
     if (factored_)
-      add_products(query, terms, sums);
+      add_products(terms, sums);
     else
-      add_pairs(query, terms.front(), sums.front());
-    if (block_ > 1) add_coupled(query, terms.front(), coupled);
+      add_pairs(terms.front(), sums.front());
+    if (block_ > 1) add_coupled(terms.front(), coupled);
     const Matrix total =
         (sums.front().covariance + coupling(draws, block_) * coupled.covariance) / static_cast<double>(draws);
     if (std::isfinite(sums.front().ew2) && std::isnan(coupled.ew2)) return Matrix::Constant(p, p, kUnknown);
@@ -103,6 +111,7 @@ class PreparedHead {
   // x_m = u_m/Z, the factors where G holds the pair moments themselves, and A. With products x is ln(u_m/Z).
   QueryTerms query_terms(Index query) const {
     QueryTerms terms;
+    terms.query = query;
     terms.keys = problem_.visible_keys(query);
     const Vector q = Q_.row(query);
     const auto keys = K_.topRows(terms.keys);
@@ -132,17 +141,17 @@ class PreparedHead {
     return (sign * K_.topRows(keys)).rowwise() + Q_.row(query);
   }
 
-  void add_coupled(Index query, const QueryTerms& terms, PairSums& sums) const {
-    if (!rows_) return add_tabulated(query, terms, sums);
-    rows_->start(Q_.row(query), K_.topRows(terms.keys), terms.x);
+  void add_coupled(const QueryTerms& terms, PairSums& sums) const {
+    if (!rows_) return add_tabulated(terms, sums);
+    rows_->start(Q_.row(terms.query), K_.topRows(terms.keys), terms.x);
     for (Index first = 0; first < terms.keys; first += kKeys) {
       const Index rows = std::min(kKeys, terms.keys - first);
       terms.add_block(rows_->covariances(first, rows), problem_.V, sums);
     }
   }
 
-  void add_tabulated(Index query, const QueryTerms& terms, PairSums& sums) const {
-    const Matrix z = sums_with_keys(query, terms.keys);
+  void add_tabulated(const QueryTerms& terms, PairSums& sums) const {
+    const Matrix z = sums_with_keys(terms.query, terms.keys);
     const Vector norms = z.rowwise().squaredNorm();
     if (norms.maxCoeff() > reach_) {  // finite, but beyond what is tabulated
       sums.bias.setConstant(kUnknown);
@@ -167,8 +176,8 @@ class PreparedHead {
     }
   }
 
-  void add_pairs(Index query, const QueryTerms& terms, PairSums& sums) const {
-    const Vector q = Q_.row(query);
+  void add_pairs(const QueryTerms& terms, PairSums& sums) const {
+    const Vector q = Q_.row(terms.query);
     for (Index m = 0; m < terms.keys; ++m)
       if (!law_->has_variance(q, K_.row(m))) {
         sums.ew2 = kInfinity;  // and no pair counts any more
@@ -183,13 +192,12 @@ class PreparedHead {
   }
 
   // All queries at once, once with exp(−|k − k'|²/2) and once, where the map needs it, with +.
-  void add_products(Index first, const std::vector<QueryTerms>& terms, std::vector<PairSums>& sums) const {
+  void add_products(const std::vector<QueryTerms>& terms, std::vector<PairSums>& sums) const {
     for (const double sign : {-1.0, 1.0}) {
       std::vector<QueryTerms> scaled = terms;
       std::vector<double> shifts;
       for (std::size_t i = 0; i < terms.size(); ++i) {
-        const auto factors =
-            law_->pair_factors(Q_.row(first + static_cast<Index>(i)), K_.topRows(terms[i].keys));
+        const auto factors = law_->pair_factors(Q_.row(terms[i].query), K_.topRows(terms[i].keys));
         const Vector& log_factor = sign < 0 ? factors->log_x : factors->log_z;
         if (log_factor.size() == 0) return;
         const Vector log_x = terms[i].x + log_factor;
@@ -227,34 +235,34 @@ class PreparedHead {
     return G.array().min(0.0).exp();
   }
 
-  void store(Index query, const QueryTerms& terms, const PairSums& sums, const PairSums& coupled,
+  void store(Index row, const QueryTerms& terms, const PairSums& sums, const PairSums& coupled,
              RatioPrediction& prediction) const {
     const double rounding =
         32.0 * std::numeric_limits<double>::epsilon() * problem_.V.topRows(terms.keys).cwiseAbs().maxCoeff();
     const auto kept = [&](double offset) { return std::abs(offset) <= rounding ? 0.0 : offset; };
-    prediction.offset.row(query) = (terms.A - prediction.exact.row(query)).unaryExpr(kept);
-    prediction.bias.row(query) = sums.bias;
-    prediction.variance.row(query) = sums.variance.cwiseMax(0.0);
-    prediction.ew2(query) = sums.ew2;
-    prediction.settled(query) = settles(terms);
+    prediction.offset.row(row) = (terms.A - prediction.exact.row(row)).unaryExpr(kept);
+    prediction.bias.row(row) = sums.bias;
+    prediction.variance.row(row) = sums.variance.cwiseMax(0.0);
+    prediction.ew2(row) = sums.ew2;
+    prediction.settled(row) = settles(terms);
     const bool finite =
         std::isfinite(sums.ew2) && sums.variance.allFinite() && sums.bias.allFinite() && terms.A.allFinite();
-    prediction.coupled_bias.row(query) = coupled.bias;
-    prediction.coupled_variance.row(query) = coupled.variance;
-    prediction.coupled_ew2(query) = coupled.ew2;
-    if (prediction.settled(query)) {
+    prediction.coupled_bias.row(row) = coupled.bias;
+    prediction.coupled_variance.row(row) = coupled.variance;
+    prediction.coupled_ew2(row) = coupled.ew2;
+    if (prediction.settled(row)) {
       for (Matrix* part : {&prediction.offset, &prediction.bias, &prediction.variance,
                            &prediction.coupled_bias, &prediction.coupled_variance})
-        part->row(query).setZero();
+        part->row(row).setZero();
       return;
     }
     if (finite) return;
-    for (Matrix* part : {&prediction.coupled_bias, &prediction.coupled_variance}) part->row(query).setZero();
-    prediction.coupled_ew2(query) = 0.0;
-    prediction.offset.row(query).setZero();
-    prediction.bias.row(query).setConstant(kInfinity);
-    prediction.variance.row(query).setConstant(kInfinity);
-    prediction.ew2(query) = kInfinity;
+    for (Matrix* part : {&prediction.coupled_bias, &prediction.coupled_variance}) part->row(row).setZero();
+    prediction.coupled_ew2(row) = 0.0;
+    prediction.offset.row(row).setZero();
+    prediction.bias.row(row).setConstant(kInfinity);
+    prediction.variance.row(row).setConstant(kInfinity);
+    prediction.ew2(row) = kInfinity;
   }
 
   const AttentionProblem& problem_;
@@ -320,16 +328,27 @@ double draws_needed(double ew2) {
   return 10.0 * ew2 * ew2;
 }
 
-RatioPrediction predict(const RatioEstimator& estimator, const AttentionProblem& problem, Index draws) {
-  const Index n = problem.queries(), p = problem.value_dim();
+RatioPrediction predict(const RatioEstimator& estimator, const AttentionProblem& problem, Index draws,
+                        Index queries) {
   PreparedHead head(estimator, problem, draws);
   head.couple();
-  RatioPrediction prediction{
-      estimator.target(problem), Matrix(n, p), Matrix(n, p),       Matrix(n, p),       Vector(n),
-      estimator.has_moments(),   head.block(), Matrix::Zero(n, p), Matrix::Zero(n, p), Vector::Zero(n)};
+  const std::vector<Index> at = spread_queries(problem.queries(), queries > 0 ? queries : problem.queries());
+  const Index n = std::ssize(at), p = problem.value_dim();
+  RatioPrediction prediction{Matrix(estimator.target(problem)(at, Eigen::all)),
+                             Matrix(n, p),
+                             Matrix(n, p),
+                             Matrix(n, p),
+                             Vector(n),
+                             estimator.has_moments(),
+                             head.block(),
+                             Matrix::Zero(n, p),
+                             Matrix::Zero(n, p),
+                             Vector::Zero(n)};
   prediction.settled.resize(n);
   for (Index first = 0; first < n; first += kQueries)
-    head.predict(first, std::min(kQueries, n - first), prediction);
+    head.predict(std::span(at).subspan(static_cast<std::size_t>(first),
+                                       static_cast<std::size_t>(std::min(kQueries, n - first))),
+                 first, prediction);
   return prediction;
 }
 
@@ -343,57 +362,8 @@ std::vector<Matrix> predicted_covariances(const RatioEstimator& estimator, const
   return covariances;
 }
 
-namespace {
-
-// How many queries of a problem `most` multiplications of pairs of keys of lara reach for.
-Index affordable_queries(const AttentionProblem& problem, const std::vector<Index>& counts, double most) {
-  const auto l = static_cast<double>(problem.keys());
-  double each = 0.0;
-  for (const Index count : counts) each += 0.5 * l * l * static_cast<double>(count + problem.value_dim());
-  const auto n = static_cast<double>(problem.queries());
-  return static_cast<Index>(std::clamp(std::floor(most / each), 1.0, n));
-}
-
-// The mean of a part of `all` queries, from what each is away from it.
-Estimated mean_of_part(double value, const Vector& residuals, Index all) {
-  const auto n = static_cast<double>(residuals.size());
-  const double left = 1.0 - n / static_cast<double>(all);
-  if (left <= 0.0) return {value, kUnknown, kUnknown, kUnknown};
-  const double error = std::sqrt(left * residuals.squaredNorm() / (n * (n - 1.0)));
-  const double reach = student_t_quantile(0.975, n - 1.0) * error;
-  return {value, error, value - reach, value + reach};
-}
-
-}  // namespace
-
-PredictionsAt::PredictionsAt(const AttentionEstimator& estimator, const AttentionProblem& problem,
-                             const std::vector<Index>& counts, double most_products) {
-  const auto* ratio = dynamic_cast<const RatioEstimator*>(&estimator);
-  if (ratio != nullptr && ratio->nested()) {
-    all_.push_back(predict(*ratio, problem));
-    return;
-  }
-  const bool lara = estimator.spec().name == "lara";
-  const Index some = affordable_queries(problem, counts, most_products);
-  for (const Index count : counts)
-    all_.push_back(ratio != nullptr ? predict(*ratio, problem, count)
-                   : lara           ? predict_lara(estimator, problem, count, some)
-                                    : predict_eva(estimator, problem, count));
-}
-
-std::vector<Metric> predicted_metrics(const RatioPrediction& prediction, Index draws, Index queries) {
-  const Matrix variances = prediction.variance_at(draws);
-  const Matrix squares = prediction.bias_at(draws).array().square();
-  const Matrix exact = prediction.exact.array().square();
-  const double bias2 = squares.mean(), variance = variances.mean();
-  const double relative = (bias2 + variance) / exact.mean();
-  const Index all = std::max(queries, prediction.exact.rows());
-  const auto away = [](const Matrix& each) -> Vector { return each.rowwise().mean().array() - each.mean(); };
-  const Vector excess = away(squares) + away(variances) - relative * away(exact);
-  const std::string_view status = prediction.condition(draws);
-  return {{"predicted_bias2", mean_of_part(bias2, away(squares), all), status},
-          {"predicted_variance", mean_of_part(variance, away(variances), all), status},
-          {"predicted_relative_mse", mean_of_part(relative, excess / exact.mean(), all), status}};
+double multiplications(const RatioEstimator& estimator, const AttentionProblem& problem, Index draws) {
+  return PreparedHead(estimator, problem, draws).multiplications();
 }
 
 }  // namespace attngap

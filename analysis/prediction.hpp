@@ -87,12 +87,19 @@ double draws_needed(double ew2);
 /// another estimator.
 std::string why_unpredictable(const AttentionEstimator& estimator);
 
-/// The prediction at every query. Time O(n l² p) by products, O(n l² (d + p)) with a large constant
-/// otherwise; orthogonal blocks add O(n l² (d + p + c)), c a few hundred (`HaarTable`; of arccos features
-/// N²/4 of N degrees). Memory O((n + block) l). With orthogonal directions a query with a key beyond
-/// `HaarPair::reach` is unknown, NaN. `estimator` must be predictable. With degrees=fixed the shares of the
-/// degrees are those of `draws` features, or of many where it is 0.
-RatioPrediction predict(const RatioEstimator& estimator, const AttentionProblem& problem, Index draws = 0);
+/// The prediction at every query. Time O(n l² p) of maps with `PairFactors`, O(n l² (d + p + c)) otherwise, c
+/// around a hundred of series; orthogonal blocks add O(n l² (d + p + c)), c a few hundred (`HaarTable`; of
+/// arccos features N²/4 of N degrees). Memory O((n + block) l). With orthogonal directions a query with a key
+/// beyond `HaarPair::reach` is unknown, NaN. `estimator` must be predictable. With degrees=fixed the shares
+/// of the degrees are those of `draws` features, or of many where it is 0. Where `queries` is not 0 the rows
+/// are those of so many of the queries, as `spread_queries` spreads them; what the estimator takes from
+/// queries or keys it takes from all of them.
+RatioPrediction predict(const RatioEstimator& estimator, const AttentionProblem& problem, Index draws = 0,
+                        Index queries = 0);
+
+/// Multiplications of one query and pair of keys in such a prediction, or what takes their time: by it costs
+/// are compared, not measured.
+double multiplications(const RatioEstimator& estimator, const AttentionProblem& problem, Index draws = 0);
 
 /// The p×p covariance of the output of every query at m directions, Σ C_mm' (v_m − A)(v_m' − A)ᵀ/m to leading
 /// order: its diagonal is `variance_at`, the rest says how the errors of channels go together. Infinite where
@@ -119,22 +126,19 @@ RatioPrediction predict_eva(const AttentionEstimator& estimator, const Attention
 ///
 /// always finite, for p and the proposals have equal covariances. Of antithetic directions each is coupled to
 /// one other, with C of the exponent −a_mc·a_m'c. With normalized=none the estimate is a mean of draws:
-/// `linear`, without bias. Time O(n l² (C + p)), the one that no matrix product of the queries shares. Where
-/// `queries` is not 0 the rows are those of so many of the queries, as `spread_queries` spreads them; all of
-/// them make the proposals. `estimator` must be a predictable lara. Zheng, Wang and Kong 2022; the moments
-/// are ours.
+/// `linear`, without bias. Time O(n l² (C + p)). `queries` as of `predict`. `estimator` must be a predictable
+/// lara. Zheng, Wang and Kong 2022; the moments are ours.
 RatioPrediction predict_lara(const AttentionEstimator& estimator, const AttentionProblem& problem,
                              Index count, Index queries = 0);
 
 /// The predictions at several counts m: one for all of them unless the law of a feature depends on m.
 class PredictionsAt {
  public:
-  /// `estimator` must be predictable; throws BadInput where it has no draw of a count. Of `lara`, whose pairs
-  /// of keys cost C + p multiplications a query at every count, the predictions are at as many evenly spread
-  /// queries, one at least, as `most_products` of them reach for; of the others at all queries.
+  /// `estimator` must be predictable; throws BadInput where it has no draw of a count. The predictions are at
+  /// as many evenly spread queries, two at least, as `most` multiplications for all counts reach for (l²/2
+  /// pairs of keys, of lara C + p each, of the groups of eva none).
   PredictionsAt(const AttentionEstimator& estimator, const AttentionProblem& problem,
-                const std::vector<Index>& counts,
-                double most_products = std::numeric_limits<double>::infinity());
+                const std::vector<Index>& counts, double most = std::numeric_limits<double>::infinity());
 
   /// That of the count at this place in the list.
   const RatioPrediction& at(std::size_t place) const { return all_[all_.size() == 1 ? 0 : place]; }

@@ -14,9 +14,11 @@ namespace attngap {
 
 /// Up to how many keys a run adds the rows of first-order theory, whose time grows with their square.
 inline constexpr Index kPredictedKeys = 4096;
-/// Multiplications for these rows of `lara`, whose every count costs its own: about a minute of one thread.
-/// Beyond them the rows are averages over some of the queries, with the standard error of that.
-inline constexpr double kPredictedProducts = 1e12;
+/// Multiplications for these rows of one estimator: about a minute of one thread. It is enough for 256
+/// queries of so many keys (d = p = 64), but where every count costs its own (lara, allocated degrees) and
+/// for arccos features of orthogonal directions. Beyond it the rows are averages over some of the queries,
+/// with the standard error of that.
+inline constexpr double kPredictedProducts = 1.5e12;
 
 /// Estimators in the order of their table.
 using Estimators = std::vector<std::unique_ptr<AttentionEstimator>>;

@@ -200,19 +200,26 @@ TEST(PredictionOfLara, AtSomeQueriesIsThatOfAllThere) {
   }
 }
 
-// l²(C + p)/2 multiplications a query: 49·(3 + 2 + 5 + 2)/2 = 294 for counts of 3 and 5.
+// l²(C + p)/2 multiplications a query: 49·(3 + 2 + 5 + 2)/2 = 294 for counts of 3 and 5, twice that with
+// mirror images; 49·2/2 of positive features, whatever the counts.
 TEST(PredictionOfLara, IsAtAsManyQueriesAsItsMultiplicationsReachFor) {
   const AttentionProblem problem = house_problem(24, {5, 7, 5, 2, 0.4});
-  const auto estimator = make_estimator("lara:weights=constant");
-  const auto queries = [&](double most) {
-    return PredictionsAt(*estimator, problem, {3, 5}, most).at(1).exact.rows();
+  const auto asked = [&](const char* name, double most) {
+    return PredictionsAt(*make_estimator(name), problem, {3, 5}, most).at(1).exact.rows();
   };
-  EXPECT_EQ(queries(1.0), 1);
-  EXPECT_EQ(queries(2 * 294.0), 2);
+  const auto queries = [&](double most) { return asked("lara:weights=constant", most); };
+  EXPECT_EQ(queries(1.0), 2);
+  EXPECT_EQ(queries(3 * 294.0), 3);
   EXPECT_EQ(queries(3 * 294.0 - 1.0), 2);
   EXPECT_EQ(queries(1e12), 5);
-  // Of features every query is asked, whatever it takes.
-  EXPECT_EQ(PredictionsAt(*make_estimator("performer"), problem, {3, 5}, 1.0).at(1).exact.rows(), 5);
+  EXPECT_EQ(asked("lara:weights=constant,antithetic=on", 3 * 588.0), 3);
+  EXPECT_EQ(asked("lara:weights=constant,antithetic=on", 3 * 588.0 - 1.0), 2);
+  EXPECT_EQ(asked("performer", 3 * 49.0), 3);
+  EXPECT_EQ(asked("performer", 3 * 49.0 - 1.0), 2);
+  EXPECT_EQ(asked("performer:projection=orthogonal", 3 * 49.0), 2);
+  EXPECT_EQ(asked("performer:features=regularized", 3 * 2622.0), 3);   // 49·(2 + 5 + 100)/2
+  EXPECT_EQ(asked("rmfa:degrees=fixed,max-degree=2", 3 * 2622.0), 2);  // at each of the counts
+  EXPECT_EQ(asked("eva", 1.0), 5);
 }
 
 // Over all parts of four of six queries the standard error squared is on average the variance of their mean,

@@ -325,6 +325,31 @@ TEST(Prediction, BeyondTheRangeOfADoubleIsInfiniteAndSaysSo) {
   EXPECT_EQ(near.condition(0, 100), "ok");
 }
 
+// Two blocks of keys and two passes of queries; all tokens make what is taken from them, whichever are asked
+// for.
+TEST(Prediction, AtSomeQueriesIsThatOfAllThere) {
+  const AttentionProblem problem = house_problem(4, {151, 151, 3, 2, 0.4}, Mask::causal);
+  for (const char* name :
+       {"performer:center=keys", "rfa:projection=orthogonal", "rfa:kernel=arccos", "rmfa:degrees=optimal"}) {
+    const auto estimator = make_estimator(name);
+    const RatioPrediction all = predict(as_ratio(estimator), problem),
+                          some = predict(as_ratio(estimator), problem, 0, 4);
+    ASSERT_EQ(some.exact.rows(), 4);
+    for (Index i = 0; i < 4; ++i) {
+      const Index of = 50 * i;
+      EXPECT_EQ(some.exact.row(i), all.exact.row(of)) << name;
+      EXPECT_LE((some.variance_at(7).row(i) - all.variance_at(7).row(of)).norm(),
+                1e-13 * all.variance_at(7).row(of).norm())
+          << name;
+      EXPECT_LE((some.bias_at(7).row(i) - all.bias_at(7).row(of)).norm(),
+                1e-12 * all.bias_at(7).row(of).norm())
+          << name;
+      EXPECT_NEAR(some.ew2_at(7)(i), all.ew2_at(7)(of), 1e-13 * all.ew2_at(7)(of)) << name;
+      EXPECT_EQ(some.condition(i, 9), all.condition(of, 9)) << name;
+    }
+  }
+}
+
 // Outside the radius of convergence the moments of one key make its row infinite, and of no other query.
 TEST(Prediction, OfAKeyWithoutAVarianceIsInfiniteForItsQueriesAlone) {
   AttentionProblem problem = house_problem(3, {3, 150, 5, 2, 0.1});
