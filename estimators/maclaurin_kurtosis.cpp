@@ -17,7 +17,7 @@ constexpr double kBinomial[kOrder + 1][kOrder + 1] = {
 constexpr double kOfSigns[2 * kOrder + 1] = {1, 0, 1, 0, 1, 0, 1, 0, 1};
 constexpr double kOfNormals[2 * kOrder + 1] = {1, 0, 1, 0, 3, 0, 15, 0, 105};
 
-// A sum of terms of this total size has lost more than nine digits of the number it is for.
+// Whether a sum of terms of this total size has lost more than seven of its sixteen digits.
 bool is_rounding(double size, double of) {
   return !(1e-7 * size < of);
 }
@@ -82,17 +82,20 @@ double RandomMaclaurin::log_probability(int n) const {
 double RandomMaclaurin::raw_moment(int k, double base, double unit) const {
   const bool closed = degrees_.endless && degrees_.geometric > 0.0;
   const int end = closed ? 1 << 16 : static_cast<int>(degrees_.probability.size());
-  double sum = 0.0, largest = 0.0, term = 0.0, before = 0.0;
+  double sum = 0.0, largest = 0.0, term = 0.0;
   for (int n = options_.known; n < end; ++n) {
     const double q = log_probability(n), a = log_coefficient(*kernel_, n);
     if (std::isinf(q) || std::isinf(a)) continue;
-    before = term;
     term = scaled_power(k * (a - unit) - (k - 1) * q, base, n);
     sum += term;
     largest = std::max(largest, std::abs(term));
     if (closed && std::abs(term) <= 1e-18 * largest) return sum;
   }
-  if (closed) return sum + term * term / (before - term);
+  if (closed) {
+    const double ratio = base * std::pow(degrees_.geometric, k - 1) *
+                         std::exp(k * (log_coefficient(*kernel_, end) - log_coefficient(*kernel_, end - 1)));
+    return sum + term * ratio / (1.0 - ratio);
+  }
   return degrees_.endless && !(std::abs(term) <= 1e-12 * largest) ? kInfinity : sum;
 }
 
