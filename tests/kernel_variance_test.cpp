@@ -155,6 +155,27 @@ TEST(KernelMetrics, BelieveTheLawRatherThanATameSample) {
   EXPECT_NEAR(at_edge.estimated.std_error / at_edge.estimated.value, 0.25, 1e-4);
 }
 
+// By √((γ − 1)/R) ≤ 1/4 unless γ ≤ 4, up to 32 replicates γ ≤ 30; whatever the sample looks like.
+TEST(KernelMetrics, JudgeASampleVarianceByTheLawAlone) {
+  const auto status = [](std::size_t replicates, double kurtosis, double (*of)(double)) {
+    return std::string(kernel_metrics(sample(replicates, of), {1, 1, 0.01, kurtosis})[1].status);
+  };
+  const auto tame = [](double g) { return 1 + 0.1 * g; };
+  const auto wild = [](double g) { return std::exp(2 * g - 2); };
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_EQ(status(400, kNone, wild), "heavy-tail") << "k̂ sees it";
+  for (const auto of : {+tame, +wild}) {
+    EXPECT_EQ(status(400, 25.9, of), "ok");
+    EXPECT_EQ(status(400, 26.1, of), "heavy-tail");
+    EXPECT_EQ(status(40, 4.0, of), "ok");
+    EXPECT_EQ(status(40, 4.1, of), "heavy-tail");
+    EXPECT_EQ(status(32, 30.0, of), "ok");
+    EXPECT_EQ(status(32, 30.1, of), "heavy-tail");
+    EXPECT_EQ(status(33, 30.0, of), "heavy-tail");
+    EXPECT_EQ(status(400, std::numeric_limits<double>::infinity(), of), "heavy-tail");
+  }
+}
+
 TEST(KernelMetrics, KnowTheKurtosisOfAMeanOfDirections) {
   const AttentionProblem pair = pair_problem(1, 0.5, 5);
   const Vector x = pair.scaled_queries().row(0), y = pair.scaled_keys().row(0);

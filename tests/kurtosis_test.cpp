@@ -450,6 +450,7 @@ TEST(CoupledKurtosis, OfBlocksAddsTheirCumulants) {
     const double block = kernel_kurtosis(map, x, y, 5, 5);
     EXPECT_NEAR(kernel_kurtosis(map, x, y, 15, 5), 3 + (block - 3) / 3, 1e-10 * block) << entry.name;
     EXPECT_GT(std::abs(block - 3 - (one - 3) / 5), 1e-3 * std::abs(one - 3)) << "coupling shows";
+    EXPECT_NEAR(kernel_kurtosis(map, x, y, 3, 5), map.orthogonal_kurtosis(x, y, 3, 3), 1e-10 * block);
     // A block of five and one of three: κ₄ and κ₂ are of the sums, 25 κ and 9 κ of the means.
     const double three = kernel_kurtosis(map, x, y, 3, 5);
     const double whole = 25 * kernel_variance(map, x, y, 5, 5), rest = 9 * kernel_variance(map, x, y, 3, 5);
