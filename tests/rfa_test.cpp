@@ -146,17 +146,17 @@ ExactVector across(const ExactVector& x, const ExactVector& y) {
 // E (X₀⁺)² X₁⁺ X₂⁺ by Stein's identity as for the pair moment far from opposite, in a hundred digits.
 Exact pair_moment_in_many_digits(const std::array<ExactVector, 3>& x) {
   const Exact circle = boost::math::constants::two_pi<Exact>();
-  const auto angle = [&](int i, int j) {
+  const auto angle = [&](std::size_t i, std::size_t j) {
     return acos(dot(x[i], x[j]) / sqrt(dot(x[i], x[i]) * dot(x[j], x[j])));
   };
   const Exact orthant = Exact(1) / 2 - (angle(0, 1) + angle(1, 2) + angle(2, 0)) / (2 * circle);
-  const auto boundary = [&](int a, int b, int c) {
+  const auto boundary = [&](std::size_t a, std::size_t b, std::size_t c) {
     const ExactVector left_b = across(x[b], x[a]), left_c = across(x[c], x[a]);
     return (sqrt(dot(left_b, left_b)) + dot(left_b, left_c) / sqrt(dot(left_c, left_c))) /
            (2 * circle * sqrt(dot(x[a], x[a])));
   };
-  const auto second = [&](int i, int j) {
-    const int k = 3 - i - j;
+  const auto second = [&](std::size_t i, std::size_t j) {
+    const std::size_t k = 3 - i - j;
     return Exact(dot(x[i], x[j]) * orthant + dot(x[i], x[i]) * boundary(i, j, k) +
                  dot(x[i], x[k]) * boundary(k, j, i));
   };
