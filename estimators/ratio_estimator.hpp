@@ -17,7 +17,7 @@ struct KernelMoments {
   double target = 0.0;    ///< K, the kernel of the estimator's target at this pair; NaN where it has none
   double mean = 0.0;      ///< E K̂; NaN where it does not exist
   double variance = 0.0;  ///< Var K̂; infinity where it diverges
-  /// μ₄/μ₂² of K̂ (FeatureMap::kurtosis, of a mean of m); NaN where no closed form is known.
+  /// μ₄/μ₂² of K̂ (kernel_kurtosis); infinity where μ₄ diverges, NaN where no closed form is known.
   double kurtosis = std::numeric_limits<double>::quiet_NaN();
 };
 
