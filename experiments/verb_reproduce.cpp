@@ -91,12 +91,23 @@ Finding found(const Criterion& criterion, const std::vector<ResultRow>& rows, co
   return judge(criterion, rows);
 }
 
+// A run of a figure; what is wrong with its options is said with where they are. Nothing when it was
+// interrupted.
+std::optional<FinishedRun> run_of(const Preset& preset, const PresetRun& run, const VerbOptions& options,
+                                  const std::filesystem::path& directory) {
+  try {
+    return finished_run(words_of(run, options, directory), {preset.title, preset.label});
+  } catch (const BadInput& error) {
+    throw BadInput(fmt::format("{}: run \"{}\": {}", preset.name, run.name, error.what()));
+  }
+}
+
 // Nothing when it was interrupted.
 std::optional<ReproducedFigure> reproduced(const Preset& preset, const VerbOptions& options,
                                            const std::filesystem::path& directory) {
   ReproducedFigure done{preset, options.flag("quick"), {}, std::vector<Finding>(preset.criteria.size())};
   for (const PresetRun& run : preset.runs) {
-    auto finished = finished_run(words_of(run, options, directory), {preset.title, preset.label});
+    auto finished = run_of(preset, run, options, directory);
     if (!finished) return std::nullopt;
     for (std::size_t i = 0; i < preset.criteria.size(); ++i)
       if (preset.criteria[i].run == run.name)
@@ -141,7 +152,8 @@ int verb_reproduce(const std::vector<std::string>& arguments) {
   }
   require(options.given("out"),
           "--out is missing; give a directory for the figures (or --list to see which)");
-  static_cast<void>(options.formats());  // a wrong one is found now
+  static_cast<void>(options.formats());  // a wrong one is found now, and is no preset's
+  static_cast<void>(options.threads());
   const std::filesystem::path out = options.text("out");
   const bool quiet = options.flag("quiet") || options.flag("json");
   static_cast<void>(read_pages(out));  // as is a page that this program cannot add to

@@ -245,6 +245,27 @@ TEST_F(ReproduceTest, SaysWhatIsWrongWithAPreset) {
   expect_refused(own(), {"own.json: a number is beyond", "1e999", "1.8e308"});
 }
 
+// What `run` says of an option is said with the figure and the run that have it.
+TEST_F(ReproduceTest, SaysWhereAnOptionOfARunIsWrong) {
+  const auto refused =
+      [&](const std::string& options, const std::vector<std::string>& said) {
+        std::ofstream(path("own.json"))
+            << R"({"title": "T", "paper": "P", "protocol": "A", "ours": "B", "expected": "C", "criteria": [],
+               "runs": [{"name": "second-one", "experiment": "gap-vs-features", "options": {)"
+            << options << "}}]}";
+        std::vector<std::string> all{"attngap: own: run \"second-one\": "};
+        all.insert(all.end(), said.begin(), said.end());
+        expect_refused(own(), all);
+      };
+  const std::string data = R"("data": "synthetic:gaussian,length=19,dim=5", "replicates": 2)";
+  refused(data + R"(, "estimators": "rfaa")", {"unknown estimator \"rfaa\"", "rfa"});
+  refused(data + R"(, "estimators": "rfa", "featurs": "4")", {"unknown option \"--featurs\"", "features"});
+  refused(data + R"(, "estimators": "rfa", "features": "8,4")", {"--features"});
+  refused(R"("data": "nowhere.npz", "estimators": "rfa")", {"nowhere.npz"});
+  write_preset(kTrue);  // and what is wrong on the command line is no preset's
+  expect_refused(own({"--threads", "many"}), {"attngap: --threads"});
+}
+
 TEST_F(ReproduceTest, SaysWhatIsWrongWithACriterion) {
   const auto refused = [&](const std::string& entries, const std::vector<std::string>& said) {
     write_preset(R"({"claim": "c", "run": "one", )" + entries + "}");
