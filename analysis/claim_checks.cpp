@@ -126,6 +126,61 @@ Finding judge_means(std::span<const MeanWithin> family, double margin, double al
                       std::max<std::int64_t>(one.replicates_needed, family[worst].errors.count()))};
 }
 
+namespace {
+
+// A mean with its confidence sequence, and how far that is from being undecided: above 0 where it lies inside
+// its margin, or all outside, as a share of the margin.
+struct Look {
+  const MeanWithin* mean = nullptr;
+  Estimated now;
+  double inside = 0.0, outside = 0.0;
+};
+
+Look look_at(const MeanWithin& mean, double alpha, double tuned_for) {
+  const Estimated now = confidence_sequence(mean.errors, alpha, tuned_for);
+  const double inside = mean.margin - std::max(now.high, -now.low);
+  const double outside = std::max(now.low, -now.high) - mean.margin;
+  // Below two numbers, and beyond doubles, there is no interval, which is neither.
+  if (std::isnan(inside)) return {&mean, now, -1.0, -1.0};
+  return {&mean, now, inside / mean.margin, outside / mean.margin};
+}
+
+std::string describe(const Look& look) {
+  return fmt::format("{}: mean {:.4g} ± {:.2g}, interval [{:.4g}, {:.4g}], margin ±{:.4g}",
+                     look.mean->instance, look.now.value, look.now.std_error, look.now.low, look.now.high,
+                     look.mean->margin);
+}
+
+// An interval narrows about as 1/√t, and is decided when half of it is less than what is left to the margin.
+double replicates_to_decide(const Look& look) {
+  const double room = std::abs(look.mean->margin - std::abs(look.now.value));
+  const auto count = static_cast<double>(look.mean->errors.count());
+  return std::ceil(count * std::pow((look.now.high - look.now.low) / (2.0 * room), 2));
+}
+
+}  // namespace
+
+Finding judge_means_at_a_look(std::span<const MeanWithin> family, double margin, double tuned_for,
+                              double alpha) {
+  if (std::none_of(family.begin(), family.end(), [](const MeanWithin& mean) { return !mean.exact; }))
+    return judge_means(family, margin, alpha);
+  std::vector<Look> looks;
+  for (const MeanWithin& mean : family)
+    looks.push_back(look_at(mean, alpha / static_cast<double>(family.size()), tuned_for));
+  const Look& worst = *std::min_element(looks.begin(), looks.end(),
+                                        [](const auto& a, const auto& b) { return a.inside < b.inside; });
+  const Look& caught = *std::max_element(looks.begin(), looks.end(),
+                                         [](const auto& a, const auto& b) { return a.outside < b.outside; });
+  const std::string size = fmt::format("{} means of {} replicates, confidence sequences at {:g} together; ",
+                                       family.size(), family.front().errors.count(), alpha);
+  if (caught.outside > 0) return {Verdict::refuted, margin, size + "outside: " + describe(caught)};
+  if (worst.inside > 0)
+    return {Verdict::equivalent, margin, size + "closest to its margin: " + describe(worst)};
+  return {Verdict::undecided, margin,
+          fmt::format("{}undecided: {}; about {:.3g} replicates are needed", size, describe(worst),
+                      replicates_to_decide(worst))};
+}
+
 double largest_probability(int hits, int trials, double alpha) {
   return boost::math::binomial::find_upper_bound_on_p(trials, hits, alpha);
 }

@@ -64,6 +64,15 @@ struct MeanWithin {
 /// that is known exactly is PROVEN or REFUTED.
 Finding judge_means(std::span<const MeanWithin> family, double margin, double alpha = 0.05);
 
+/// The same verdict at a look that is one of any number of them, so that the first that is not UNDECIDED may
+/// be kept: each of the n means has a confidence_sequence at level α/n, and the chance that any of these ever
+/// misses its mean tends to α. EQUIVALENT(`margin`) when all of them are inside their margins, REFUTED when
+/// one is outside of its own, else UNDECIDED with the replicates after which the closest one would be
+/// decided, were its mean what it seems. The sequences are narrowest near `tuned_for` replicates. A family
+/// that is known exactly is judged by judge_means.
+Finding judge_means_at_a_look(std::span<const MeanWithin> family, double margin, double tuned_for,
+                              double alpha = 0.05);
+
 /// The upper end of Clopper and Pearson's one-sided 1 − α interval of a probability.
 double largest_probability(int hits, int trials, double alpha = 0.05);
 

@@ -1,7 +1,5 @@
 #include "analysis/unbiasedness.hpp"
 
-#include "analysis/claim_checks.hpp"
-
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -37,13 +35,7 @@ std::vector<Moments> UnbiasednessStudy::errors(std::uint32_t first, std::uint32_
   return moments;
 }
 
-Finding UnbiasednessStudy::judge(const std::vector<Moments>& errors) const {
-  if (!claim_.estimator.has_moments())
-    return {
-        Verdict::undecided, claim_.margin,
-        fmt::format("no-moment: the output of {} has no mean, as its denominator can be zero or as near to "
-                    "it as one likes; there is no bias to test, give it a denominator policy that bounds it",
-                    claim_.estimator.spec().text())};
+std::vector<MeanWithin> UnbiasednessStudy::family(const std::vector<Moments>& errors) const {
   std::vector<MeanWithin> family;
   for (Index row = 0; row < query_count(); ++row)
     for (Index c = 0; c < exact_.cols(); ++c) {
@@ -54,7 +46,24 @@ Finding UnbiasednessStudy::judge(const std::vector<Moments>& errors) const {
       family.push_back({fmt::format("query {}, channel {} (exact {:.4g})", i, c, exact_(i, c)), moments,
                         std::max(claim_.margin * size, kSmallestMargin), !claim_.estimator.random()});
     }
-  return judge_means(family, claim_.margin);
+  return family;
+}
+
+Finding UnbiasednessStudy::no_moment() const {
+  return {
+      Verdict::undecided, claim_.margin,
+      fmt::format("no-moment: the output of {} has no mean, as its denominator can be zero or as near to "
+                  "it as one likes; there is no bias to test, give it a denominator policy that bounds it",
+                  claim_.estimator.spec().text())};
+}
+
+Finding UnbiasednessStudy::judge(const std::vector<Moments>& errors) const {
+  return claim_.estimator.has_moments() ? judge_means(family(errors), claim_.margin) : no_moment();
+}
+
+Finding UnbiasednessStudy::judge_at_a_look(const std::vector<Moments>& errors, double tuned_for) const {
+  return claim_.estimator.has_moments() ? judge_means_at_a_look(family(errors), claim_.margin, tuned_for)
+                                        : no_moment();
 }
 
 }  // namespace attngap

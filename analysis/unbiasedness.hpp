@@ -1,5 +1,6 @@
 #pragma once
 
+#include "analysis/claim_checks.hpp"
 #include "analysis/claims.hpp"
 #include "analysis/moments.hpp"
 #include "estimators/attention_estimator.hpp"
@@ -40,7 +41,12 @@ class UnbiasednessStudy {
   /// random, UNDECIDED with the reason `no-moment` where the estimator has no mean to speak of.
   Finding judge(const std::vector<Moments>& errors) const;
 
+  /// The same at one look of any number, by judge_means_at_a_look.
+  Finding judge_at_a_look(const std::vector<Moments>& errors, double tuned_for) const;
+
  private:
+  std::vector<MeanWithin> family(const std::vector<Moments>& errors) const;
+  Finding no_moment() const;
   Index first_query() const { return claim_.query.value_or(0); }
   Index query_count() const { return claim_.query ? 1 : exact_.rows(); }
 

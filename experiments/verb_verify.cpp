@@ -1,9 +1,9 @@
 #include "analysis/claims.hpp"
-#include "analysis/unbiasedness.hpp"
 #include "estimators/error.hpp"
 #include "estimators/estimator_table.hpp"
 #include "experiments/data_source.hpp"
 #include "experiments/memory_need.hpp"
+#include "experiments/unbiasedness_run.hpp"
 #include "experiments/verb.hpp"
 #include "experiments/verb_options.hpp"
 
@@ -98,25 +98,6 @@ std::vector<Judged> judge_registry(const VerbOptions& options) {
   return judged;
 }
 
-// Replicates in fixed blocks, merged in their order: the same numbers on any number of threads. A few blocks
-// at a time, so that memory does not grow with their number.
-std::vector<Moments> all_errors(const UnbiasednessStudy& study, std::uint32_t replicates) {
-  constexpr std::uint32_t kBlock = 64;
-  constexpr std::size_t kAtATime = 32;
-  const std::size_t blocks = (std::size_t{replicates} + kBlock - 1) / kBlock;
-  std::vector<Moments> merged = study.errors(0, 0);
-  for (std::size_t from = 0; from < blocks; from += kAtATime) {
-    std::vector<std::vector<Moments>> some(std::min(kAtATime, blocks - from));
-    tbb::parallel_for(std::size_t{0}, some.size(), [&](std::size_t b) {
-      const auto first = static_cast<std::uint32_t>((from + b) * kBlock);
-      some[b] = study.errors(first, std::min(kBlock, replicates - first));
-    });
-    for (const auto& block : some)
-      for (std::size_t i = 0; i < merged.size(); ++i) merged[i].merge(block[i]);
-  }
-  return merged;
-}
-
 std::optional<Index> asked_query(const AttentionProblem& problem, const std::string& asked) {
   if (asked == "all") return std::nullopt;
   const auto query = static_cast<Index>(parse_count("--query", asked, 0));
@@ -125,23 +106,58 @@ std::optional<Index> asked_query(const AttentionProblem& problem, const std::str
   return query;
 }
 
-Judged judge_own(const VerbOptions& options) {
+// What of the options a claim of one's own does not go with.
+void require_own_alone(const VerbOptions& options) {
   constexpr std::array<std::string_view, 1> kClaimed{"unbiased"};
   require(options.given("estimator") && options.list("data").size() == 1,
           "--claim needs --estimator E and one --data F");
   require_known("--claim", options.text("claim"), kClaimed);
   require(options.list("name").empty() && !options.given("tags"),
           "--claim is a claim of your own; NAME and --tags choose from the registry, give one or the other");
+  require(!options.given("distort"), "--distort is of the registry's claimed numbers; leave it out");
+  require(options.flag("until-decided") || !options.given("budget"),
+          "--budget = {}: a claim of your own is looked at once, after all of --replicates; add "
+          "--until-decided to look earlier",
+          options.text("budget"));
+}
+
+// What of the options goes with a claim of one's own alone.
+void require_registry_alone(const VerbOptions& options) {
+  for (const char* name : {"estimator", "data", "margin", "query", "features", "replicates"})
+    require(!options.given(name), "--{} belongs to a claim of your own; add --claim unbiased", name);
+  for (const char* name : {"force", "until-decided"})
+    require(!options.flag(name), "--{} belongs to a claim of your own; add --claim unbiased", name);
+}
+
+UnbiasednessPlan unbiasedness_plan(const VerbOptions& options) {
+  constexpr std::uint32_t kMostLooks = 1U << 20;  // unless asked for more or less
+  UnbiasednessPlan plan;
+  plan.until_decided = options.flag("until-decided");
+  const long long replicates = parse_count("--replicates", options.text("replicates"), 2);
+  require(replicates <= 0xffffffffLL, "--replicates = {}, must be below 2^32", replicates);
+  plan.replicates = plan.until_decided && !options.given("replicates")
+                        ? kMostLooks
+                        : static_cast<std::uint32_t>(replicates);
+  if (options.given("budget")) plan.budget_seconds = parse_budget(options.text("budget"));
+  return plan;
+}
+
+double asked_margin(const VerbOptions& options) {
   const double margin = parse_number("--margin", options.text("margin"));
   require(margin > 0, "--margin = {}, must be positive", margin);
+  return margin;
+}
+
+Judged judge_own(const VerbOptions& options) {
+  require_own_alone(options);
+  const double margin = asked_margin(options);
+  const UnbiasednessPlan plan = unbiasedness_plan(options);
   const Dataset dataset = load_dataset(options.list("data").front());
   const auto estimator = make_estimator(options.estimator(options.text("estimator")));
   const AttentionProblem& problem = dataset.problem;
   estimator->check(problem);
   require_memory(direction_bytes(options.features().back(), problem.head_dim(), options.threads()),
                  fmt::format("--features: {} directions", options.features().back()), "use a smaller m");
-  const long long replicates = parse_count("--replicates", options.text("replicates"), 2);
-  require(replicates <= 0xffffffffLL, "--replicates = {}, must be below 2^32", replicates);
   const UnbiasednessClaim claim{*estimator, problem,        options.features().back(),
                                 margin,     options.seed(), asked_query(problem, options.text("query"))};
 
@@ -155,12 +171,11 @@ Judged judge_own(const VerbOptions& options) {
   judged.source = "--claim";
   judged.hypotheses = fmt::format("{} of {} queries, {} keys", claim.query ? Index{1} : problem.queries(),
                                   problem.queries(), problem.keys());
-  judged.method = "two one-sided t tests an element, Holm-corrected at 5 %";
+  judged.method = plan.until_decided
+                      ? "a confidence sequence an element, looked at as the draws double, at 5 % together"
+                      : "two one-sided t tests an element, Holm-corrected at 5 %";
   judged.tags = "own";
-  const UnbiasednessStudy study(claim);
-  judged.finding =
-      study.judge(estimator->has_moments() ? all_errors(study, static_cast<std::uint32_t>(replicates))
-                                           : std::vector<Moments>{});
+  judged.finding = judge_unbiased(UnbiasednessStudy(claim), *estimator, plan);
   judged.seconds = seconds_since(start);
   return judged;
 }
@@ -175,20 +190,21 @@ void print_table(const std::vector<Judged>& all) {
                one.as_expected()
                    ? ""
                    : fmt::format("   DIFFERS from the registry's {}", verdict_name(*one.expected)));
-    fmt::print("    {}\n    {}\n    [{}]  {}\n    {}\n", one.statement, one.formula, one.source, one.method,
+    fmt::print("    {}\n    {}\n    for {}\n    [{}]  {}\n    {}\n", one.statement, one.formula,
+               one.hypotheses, one.source, one.method,
                one.finding ? one.finding->evidence : "the budget was used up");
   }
 }
 
 void print_markdown(const std::vector<Judged>& all) {
   fmt::print(
-      "| claim | statement | source | method | verdict | evidence | seconds |\n"
-      "| --- | --- | --- | --- | --- | --- | --- |\n");
+      "| claim | statement | source | hypotheses | method | verdict | evidence | seconds |\n"
+      "| --- | --- | --- | --- | --- | --- | --- | --- |\n");
   for (const Judged& one : all)
-    fmt::print("| `{}` | {}: {} | {} | {} | {} | {} | {:.2f} |\n", one.name, markdown_cell(one.statement),
-               markdown_cell(one.formula), markdown_cell(one.source), markdown_cell(one.method),
-               verdict_of(one), markdown_cell(one.finding ? one.finding->evidence : "the budget was used up"),
-               one.seconds);
+    fmt::print("| `{}` | {}: {} | {} | {} | {} | {} | {} | {:.2f} |\n", one.name,
+               markdown_cell(one.statement), markdown_cell(one.formula), markdown_cell(one.source),
+               markdown_cell(one.hypotheses), markdown_cell(one.method), verdict_of(one),
+               markdown_cell(one.finding ? one.finding->evidence : "the budget was used up"), one.seconds);
 }
 
 void print_json(const std::vector<Judged>& all) {
@@ -237,24 +253,30 @@ int verb_verify(const std::vector<std::string>& arguments) {
       "counterexample), UNDECIDED.\nExit code 1 when a verdict is not the registry's. `attngap list "
       "theorems` "
       "shows them all.\n\nA claim of your own about an estimator:\n  attngap verify --estimator E --data F "
-      "--claim unbiased --margin 0.01 [--features m] [--replicates R] [--query N]\nExit code 1 when it is "
-      "REFUTED.");
+      "--claim unbiased --margin 0.01 [--features m] [--replicates R] [--query N]\n"
+      "  … --until-decided [--budget 60s]\nExit code 1 when it is REFUTED.");
   options.positional("name", -1);
   options.add("tags", "", "only claims with one of these tags, separated by commas");
-  options.add("budget", "", "start no further claim after this long, such as 90s or 2m");
+  options.add("budget", "",
+              "start no further claim, or look of --until-decided, after this long, such as 90s or 2m");
   options.add("distort", "0", "multiplies every claimed number by 1 + VALUE, to see the judge notice");
   options.add("claim", "", "unbiased: a claim of your own");
   options.add("estimator", "", "an estimator as name:key=value,…");
   options.add("margin", "0.01", "largest bias, relative to the root mean square of a query's exact output");
   options.add("query", "all", "which query, from 0, or all");
   options.add("features", "16", "m, the number of random directions (the largest of several)");
-  options.add("replicates", "1000", "independent draws");
+  options.add("replicates", "1000",
+              "independent draws; with --until-decided the most, there 1048576 unless given");
+  options.add_switch("until-decided",
+                     "look at a claim of your own after 256 draws, 512, 1024 …, and stop at the first "
+                     "verdict; confidence sequences keep that as safe as one look");
   options.add_switch("markdown", "print a Markdown table");
   options.add_shared({"data", "force", "json", "seed", "threads"});
   if (!options.parse(arguments)) return kDone;
   const bool own = options.given("claim");
-  require(own || !(options.given("estimator") || options.given("data")),
-          "--estimator and --data belong to a claim of your own; add --claim unbiased");
+  require(!(options.flag("json") && options.flag("markdown")),
+          "--json and --markdown are two forms of the same output; give one of them");
+  if (!own) require_registry_alone(options);
 
   const tbb::global_control threads(tbb::global_control::max_allowed_parallelism,
                                     static_cast<std::size_t>(options.threads()));

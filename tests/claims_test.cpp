@@ -4,18 +4,23 @@
 
 #include "analysis/claim_checks.hpp"
 #include "analysis/claim_numerics.hpp"
+#include "analysis/decisions.hpp"
 #include "analysis/unbiasedness.hpp"
 #include "estimators/error.hpp"
 #include "estimators/estimator_table.hpp"
 #include "tests/house_problem.hpp"
+#include "tests/statistical_assertions.hpp"
+#include "tests/stream_words.hpp"
 
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <random>
 #include <set>
 #include <string>
 #include <vector>
 
+#include <boost/math/distributions/binomial.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -187,6 +192,56 @@ TEST(JudgeMeans, ProvesOnlyWhatCannotVary) {
   EXPECT_EQ(judge_means({&outside, 1}, 0.01).verdict, Verdict::refuted);
   const MeanWithin sampled{"sampled", still, 0.1};
   EXPECT_EQ(judge_means({&sampled, 1}, 0.1).verdict, Verdict::equivalent);
+}
+
+// The interval at a look is the confidence sequence at the family's share of α, and inside, outside or
+// neither.
+TEST(JudgeMeansAtALook, DecidesByTheConfidenceSequence) {
+  const auto at = [](double mean, int count) {
+    const std::vector<MeanWithin> family{{"a", numbers_about(0.0, 10000), 0.1},
+                                         {"b", numbers_about(mean, count), 0.1}};
+    return judge_means_at_a_look(family, 0.1, 2000);
+  };
+  const Moments about = numbers_about(0.0, 10000);
+  const double half = confidence_sequence(about, 0.025, 2000).high;
+  for (const double side : {-1.0, 1.0}) {
+    EXPECT_EQ(at(side * (0.1 - 1.001 * half), 10000).verdict, Verdict::equivalent);
+    EXPECT_EQ(at(side * (0.1 - 0.999 * half), 10000).verdict, Verdict::undecided);
+    EXPECT_EQ(at(side * (0.1 + 0.999 * half), 10000).verdict, Verdict::undecided);
+    EXPECT_EQ(at(side * (0.1 + 1.001 * half), 10000).verdict, Verdict::refuted);
+  }
+  EXPECT_EQ(at(0.0, 10000).verdict, Verdict::equivalent);
+  EXPECT_THAT(at(0.0, 10000).evidence, HasSubstr("confidence sequences"));
+  EXPECT_EQ(at(0.0, 1).verdict, Verdict::undecided) << "no interval of one number";
+  EXPECT_THAT(at(0.0, 100).evidence, HasSubstr("replicates are needed"));
+  EXPECT_EQ(judge_means_at_a_look({}, 0.1, 2000).verdict, Verdict::undecided);
+  Moments still;
+  for (int i = 0; i < 3; ++i) still.add(0.05);
+  const MeanWithin known{"known", still, 0.1, true};
+  EXPECT_EQ(judge_means_at_a_look({&known, 1}, 0.1, 2000).verdict, Verdict::proven);
+}
+
+// A mean on its margin must not be decided, and is by 5 % of those who look as often as they like at most.
+TEST(JudgeMeansAtALook, IsWrongNoMoreOftenForLookingOften) {
+  constexpr int kTrials = 400, kLooks = 40;
+  testing_tools::StreamWords random(61);
+  std::normal_distribution<double> normal(0.1, 1.0);
+  int sequence = 0, ordinary = 0;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    MeanWithin mean{"on its margin", {}, 0.1};
+    bool sequence_decided = false, ordinary_decided = false;
+    for (int look = 1; look <= kLooks; ++look) {
+      for (int i = 0; i < 100; ++i) mean.errors.add(normal(random));
+      sequence_decided |= judge_means_at_a_look({&mean, 1}, 0.1, 1000).verdict != Verdict::undecided;
+      ordinary_decided |= judge_means({&mean, 1}, 0.1).verdict != Verdict::undecided;
+    }
+    sequence += sequence_decided ? 1 : 0;
+    ordinary += ordinary_decided ? 1 : 0;
+  }
+  const double most = boost::math::quantile(
+      boost::math::complement(boost::math::binomial(kTrials, 0.05), testing_tools::kFalseAlarm));
+  EXPECT_LE(sequence, most);
+  EXPECT_GT(ordinary, most);  // can fail: the test of one look, looked at forty times
 }
 
 // Clopper and Pearson: with no hits the bound is 1 − α^(1/n).

@@ -8,6 +8,7 @@
 namespace attngap {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using namespace testing;
@@ -102,6 +103,69 @@ TEST_F(VerifyVerb, JudgesAClaimOfOnesOwn) {
   const auto few = own("ra", 0, {"--replicates", "20"});
   EXPECT_EQ(few.at("verdict"), "UNDECIDED");
   EXPECT_THAT(few.at("evidence"), HasSubstr("replicates are needed"));
+}
+
+// The looks at a claim of one's own stop where it is decided, and the seed alone says where.
+TEST_F(VerifyVerb, LooksAtAClaimOfOnesOwnUntilItIsDecided) {
+  const Words until{"--until-decided", "--margin", "0.1", "--features", "16", "--query", "3"};
+  const auto decided = own("ra", 0, until);
+  EXPECT_EQ(decided.at("verdict"), "EQUIVALENT");
+  EXPECT_THAT(decided.at("evidence"), AllOf(HasSubstr("looks at 256, 512"), HasSubstr("interval [")));
+  EXPECT_THAT(decided.at("evidence"), Not(HasSubstr("1048576")));
+  EXPECT_THAT(decided.at("method"), HasSubstr("confidence sequence"));
+  for (const char* threads : {"1", "3"})
+    EXPECT_EQ(own("ra", 0, with(until, {"--threads", threads})).at("evidence"), decided.at("evidence"));
+
+  const auto biased = own("performer", 1, {"--until-decided", "--margin", "0.05", "--features", "2"});
+  EXPECT_EQ(biased.at("verdict"), "REFUTED");
+  EXPECT_THAT(biased.at("evidence"), AllOf(HasSubstr("looks at 256"), HasSubstr("outside: query")));
+
+  const auto few = own("ra", 0, {"--until-decided", "--margin", "0.001", "--replicates", "700"});
+  EXPECT_EQ(few.at("verdict"), "UNDECIDED");
+  EXPECT_THAT(few.at("evidence"), AllOf(HasSubstr("looks at 256, 512, 700;"), HasSubstr("are needed")));
+  const auto late = own("ra", 0, {"--until-decided", "--margin", "0.001", "--budget", "1e-9s"});
+  EXPECT_THAT(late.at("evidence"), HasSubstr("looks at 256 (the budget was used up)"));
+  EXPECT_EQ(own("exact", 0, {"--until-decided"}).at("verdict"), "PROVEN");
+  EXPECT_THAT(own("rfa", 0, {"--until-decided"}).at("evidence"), HasSubstr("no-moment"));
+}
+
+TEST_F(VerifyVerb, RefusesOptionsThatDoNotGoTogether) {
+  expect_refused({"verify", "kk-lemma-6", "--json", "--markdown"}, {"--json and --markdown", "one of them"});
+  const std::vector<Words> of_own_claims{
+      {"--data", kEasy},       {"--margin", "0.1"},   {"--query", "1"},    {"--features", "4"},
+      {"--replicates", "100"}, {"--estimator", "ra"}, {"--until-decided"}, {"--force"}};
+  for (const Words& words : of_own_claims)
+    expect_refused(with({"verify", "kk-lemma-6"}, words), {words[0] + " belongs", "add --claim unbiased"});
+
+  const Words claim{"verify", "--claim", "unbiased", "--estimator", "ra", "--data", kEasy};
+  expect_refused(with(claim, {"--budget", "60s"}), {"--budget = 60s", "--until-decided"});
+  expect_refused(with(claim, {"--distort", "0.01"}), {"--distort", "registry"});
+  expect_refused(with(claim, {"--tags", "sketches"}), {"--tags", "one or the other"});
+  Words named = claim;
+  named.insert(named.begin() + 1, "kk-lemma-6");
+  expect_refused(named, {"NAME", "one or the other"});
+  expect_refused(with(claim, {"--data", "synthetic:gaussian,length=7,dim=3"}), {"one --data"});
+  expect_refused({"verify", "--claim", "unbiased", "--data", kEasy}, {"--estimator E"});
+  expect_refused({"verify", "--claim", "unbiased", "--estimator", "ra"}, {"one --data F"});
+  expect_refused(with(claim, {"--until-decided", "--replicates", "255"}), {"--replicates = 255", "256"});
+}
+
+TEST_F(VerifyVerb, RefusesNumbersThatMeanNothing) {
+  for (const char* budget : {"0", "-1", "0s", "-2m", "nan", "inf", "1d", "s", "1e400h"})
+    expect_refused({"verify", "kk-lemma-6", std::string("--budget=") + budget}, {"--budget"});
+  for (const char* distortion : {"nan", "inf", "much"})
+    expect_refused({"verify", "kk-lemma-6", "--distort", distortion}, {"--distort"});
+  const Words claim{"verify", "--claim", "unbiased", "--estimator", "ra", "--data", kEasy};
+  for (const char* margin : {"-0.01", "0", "nan", "inf", "wide"})
+    expect_refused(with(claim, {std::string("--margin=") + margin}), {"--margin"});
+  for (const char* count : {"0", "-3", "1", "nan", "4294967296"})
+    expect_refused(with(claim, {std::string("--replicates=") + count}), {"--replicates"});
+  for (const char* query : {"-1", "19", "some"})
+    expect_refused(with(claim, {std::string("--query=") + query}), {"--query"});
+  expect_refused(with(claim, {"--until-decided", "--budget", "0"}), {"--budget", "positive"});
+  expect_refused(with(claim, {"--features", "0"}), {"--features"});
+  expect_refused({"verify", "--tags", "sketches,"}, {"unknown tag"});
+  expect_refused({"verify", "--tags="}, {"--tags"});
 }
 
 TEST_F(VerifyVerb, RefusesWhatItCannotJudge) {
