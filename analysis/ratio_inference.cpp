@@ -13,9 +13,9 @@ namespace {
 
 constexpr double kTwoSided95 = 0.975;
 
-// Means of the pairs, and the sample covariances of the means (divided by n).
-struct PairMeans {
-  double n, x, y, xx, xy, yy;
+// Means of n pairs, and the sample covariances of the means (divided by n).
+struct PairMeans : PairOfMeans {
+  double n = 0.0;
 };
 
 PairMeans means_of(std::span<const double> y, std::span<const double> x) {
@@ -23,8 +23,8 @@ PairMeans means_of(std::span<const double> y, std::span<const double> x) {
           "ratio of means: {} numerators and {} denominators, must be as many and at least 2", y.size(),
           x.size());
   const auto n = static_cast<double>(x.size());
-  PairMeans m{
-      n, std::accumulate(x.begin(), x.end(), 0.0) / n, std::accumulate(y.begin(), y.end(), 0.0) / n, 0, 0, 0};
+  PairMeans m{{std::accumulate(y.begin(), y.end(), 0.0) / n, std::accumulate(x.begin(), x.end(), 0.0) / n},
+              n};
   for (std::size_t i = 0; i < x.size(); ++i) {
     m.xx += (x[i] - m.x) * (x[i] - m.x);
     m.xy += (x[i] - m.x) * (y[i] - m.y);
@@ -34,7 +34,7 @@ PairMeans means_of(std::span<const double> y, std::span<const double> x) {
   return m;
 }
 
-double delta_error(const PairMeans& m) {
+double delta_error(const PairOfMeans& m) {
   const double ratio = m.y / m.x;
   return std::sqrt(std::max(0.0, m.yy - 2 * ratio * m.xy + ratio * ratio * m.xx)) / std::abs(m.x);
 }
@@ -72,15 +72,22 @@ std::vector<Estimated> output_jackknife(const Matrix& direction_sums) {
 
 FiellerInterval ratio_fieller(std::span<const double> y, std::span<const double> x) {
   const PairMeans m = means_of(y, x);
-  const double t2 = std::pow(student_t_quantile(kTwoSided95, m.n - 1), 2);
-  // a θ² − 2bθ + c ≤ 0
-  const double a = m.x * m.x - t2 * m.xx, b = m.x * m.y - t2 * m.xy, c = m.y * m.y - t2 * m.yy;
+  return ratio_fieller(m, student_t_quantile(kTwoSided95, m.n - 1));
+}
+
+FiellerInterval ratio_fieller(const PairOfMeans& m, double quantile) {
+  const double t2 = quantile * quantile;
+  // All θ with aθ² − 2bθ + (y² − t² yy) ≤ 0; b² − a(y² − t² yy) without the squares that cancel.
+  const double a = m.x * m.x - t2 * m.xx, b = m.x * m.y - t2 * m.xy;
+  const double under_root =
+      t2 * (m.x * m.x * m.yy - 2 * m.x * m.y * m.xy + m.y * m.y * m.xx - t2 * (m.xx * m.yy - m.xy * m.xy));
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   FiellerInterval result{{m.y / m.x, delta_error(m), -kInfinity, kInfinity}, a > 0};
   if (!result.bounded) return result;
-  const double root = std::sqrt(std::max(0.0, b * b - a * c));
-  result.ratio.low = (b - root) / a;
-  result.ratio.high = (b + root) / a;
+  const double root = std::sqrt(std::max(0.0, under_root));
+  // Without errors it is the ratio, to the last bit.
+  result.ratio.low = root > 0 ? (b - root) / a : result.ratio.value;
+  result.ratio.high = root > 0 ? (b + root) / a : result.ratio.value;
   return result;
 }
 

@@ -35,4 +35,13 @@ struct FiellerInterval {
 /// near zero. Bounded where t² s_xx/n < x̄². Fieller, JRSS B 16 (1954).
 FiellerInterval ratio_fieller(std::span<const double> y, std::span<const double> x);
 
+/// Two estimated means, and the covariance of their errors.
+struct PairOfMeans {
+  double y = 0.0, x = 0.0;
+  double yy = 0.0, xy = 0.0, xx = 0.0;  ///< squared standard errors of y and x, and their covariance
+};
+
+/// The same from means that are normal with a known covariance, at `quantile` standard errors either way.
+FiellerInterval ratio_fieller(const PairOfMeans& means, double quantile);
+
 }  // namespace attngap

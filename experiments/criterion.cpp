@@ -1,6 +1,8 @@
 #include "experiments/criterion.hpp"
 
 #include "analysis/inference.hpp"
+#include "analysis/rates.hpp"
+#include "analysis/ratio_inference.hpp"
 #include "experiments/criterion_points.hpp"
 
 #include <algorithm>
@@ -46,19 +48,27 @@ std::string in_words(double sigmas) {
 // itself.
 using Margin = std::pair<double, double>;
 
-// A number with its standard error, and the row it is at.
+// A number with its standard error and its interval at kSigmas of them, and the row it is at.
 struct Number {
   double value = 0.0;
   double error = 0.0;
   const ResultRow* row = nullptr;
+  double low = 0.0, high = 0.0;
 };
+
+// By how many standard errors a number is above `limit`, below 0 where it is below it. The interval's side
+// towards the limit says how large one is.
+double errors_above(const Number& number, double limit) {
+  const double room = number.value - limit;
+  return in_errors(room, (room > 0 ? number.value - number.low : number.high - number.value) / kSigmas);
+}
 
 // Whether all numbers are within [low, high], by the one that is closest to an end.
 Finding judge_within(const std::vector<Number>& numbers, const Criterion& criterion, std::string_view what) {
   const double low = criterion.low, high = criterion.high;
   const auto margin = [&](const Number& number) {
-    const double room = std::min(number.value - low, high - number.value);
-    return Margin{in_errors(room, number.error), room};
+    return Margin{std::min(errors_above(number, low), -errors_above(number, high)),
+                  std::min(number.value - low, high - number.value)};
   };
   const auto closest =
       std::min_element(numbers.begin(), numbers.end(),
@@ -79,16 +89,20 @@ Finding judge_within(const std::vector<Number>& numbers, const Criterion& criter
 
 Finding judge_between(const Criterion& criterion, const CriterionPoints& points) {
   std::vector<Number> numbers;
-  for (const auto& [row, none] : points.usable) numbers.push_back({row->value, error_of(*row), row});
+  for (const auto& [row, none] : points.usable) {
+    const double half = kSigmas * error_of(*row);
+    numbers.push_back({row->value, error_of(*row), row, row->value - half, row->value + half});
+  }
   return judge_within(numbers, criterion, "value");
 }
 
 Finding judge_ratio(const Criterion& criterion, const CriterionPoints& points) {
   std::vector<Number> numbers;
   for (const auto& [left, right] : points.usable) {
-    const double ratio = left->value / right->value;
-    const double error = std::hypot(error_of(*left), ratio * error_of(*right)) / std::abs(right->value);
-    numbers.push_back({ratio, error, left});
+    const double over = error_of(*left), under = error_of(*right);
+    const Estimated ratio =
+        ratio_fieller({left->value, right->value, over * over, 0.0, under * under}, kSigmas).ratio;
+    numbers.push_back({ratio.value, ratio.std_error, left, ratio.low, ratio.high});
   }
   return judge_within(numbers, criterion, "ratio");
 }
@@ -129,34 +143,15 @@ Finding judge_order(const Criterion& criterion, const CriterionPoints& points) {
 
 using Series = std::vector<const ResultRow*>;
 
-// The slope of one series; nothing below two counts. Every point weighs alike, as errors of a few replicates
-// are themselves guesses; the interval is the wider of what the errors and what the scatter about the line
-// say.
+// The slope of one series; nothing below two counts.
 std::optional<Estimated> slope_of(const Series& series, const std::string& against) {
-  const auto count = static_cast<double>(series.size());
-  double x_mean = 0.0, y_mean = 0.0, variance = 0.0;
+  std::vector<double> counts, values, errors;
   for (const ResultRow* row : series) {
-    x_mean += std::log(number_of(*row, against)) / count;
-    y_mean += std::log(row->value) / count;
-    variance += std::pow(error_of(*row) / row->value, 2) / count;
+    counts.push_back(number_of(*row, against));
+    values.push_back(row->value);
+    errors.push_back(error_of(*row));
   }
-  double xx = 0.0, xy = 0.0, yy = 0.0;
-  for (const ResultRow* row : series) {
-    const double x = std::log(number_of(*row, against)) - x_mean;
-    const double y = std::log(row->value) - y_mean;
-    xx += x * x;
-    xy += x * y;
-    yy += y * y;
-  }
-  if (xx <= 0.0) return std::nullopt;
-  const double slope = xy / xx;
-  double half = boost::math::quantile(boost::math::normal(), 0.975) * std::sqrt(variance / xx);
-  const double freedom = count - 2.0;
-  if (freedom >= 1.0) {
-    const double scatter = std::max(yy - slope * xy, 0.0) / freedom;
-    half = std::max(half, student_t_quantile(0.975, freedom) * std::sqrt(scatter / xx));
-  }
-  return Estimated{slope, 0.0, slope - half, slope + half};
+  return exponent_of({counts, values, errors, against == "draws" || against == "dimension"});
 }
 
 // What the rows of one series have in common.

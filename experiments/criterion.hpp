@@ -55,13 +55,14 @@ struct Finding {
 /// a number: the evidence counts them, and a criterion of which more than the share `missing` is such, or
 /// all, does not hold but is undecided, if it does not fail by the others.
 ///
-///   below, ratio, between   decided at 3 standard errors of the closest point, where there are any
+///   below, between   decided at 3 standard errors of the closest point, where there are any
+///   ratio   the same by Fieller's interval at 3 standard errors of both numbers (ratio_fieller), undecided
+///           where the number below is not that far from 0. The two count as independent: those of one run
+///           share draws, which mostly makes their ratio better known than that
 ///   not_above   fails where left is above right by 3 standard errors; undecided when the median standard
 ///           error of a difference is above 0.2 of right, as then hardly anything could be above
-///   slope   of ln y = a + b ln x in every series by least squares, all points alike; decided when the 95 %
-///           interval of b lies inside the range or outside: the normal one of the rows' relative standard
-///           errors as if independent (wide for counts that share their draws), or Student's of the scatter
-///           about the line, whichever is wider. The evidence is of the series nearest to its limit
+///   slope   of ln y = a + b ln x in every series (exponent_of); decided when the 95 % interval of b lies
+///           inside the range or outside. The evidence is of the series nearest to its limit
 ///   agree   as many standard errors, beyond a relative rounding of 1e-12, as make one false alarm in 10⁴
 ///           over all points; undecided when the median relative standard error is above 0.2, as then
 ///           nothing could disagree

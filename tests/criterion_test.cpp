@@ -204,6 +204,25 @@ TEST(Criterion, BetweenAndRatioLookAtTheWorstPoint) {
   EXPECT_EQ(judged(ratio, {row("a", 4, 6.0, 0.04), row("b", 4, 2.0, 0.02)}), Judgement::fails);
 }
 
+// Fieller's: 1/2 with 3 errors of 0.3 below is anything from 1/2.9 to 1/1.1, which the delta method, 0.5 ±
+// 0.225, would put below 0.75; and where 0 is within the errors of what divides, nothing is decided.
+TEST(Criterion, ARatioIsDecidedByBothErrorsWhereWhatDividesIsSmallToo) {
+  Criterion ratio = comparing(CriterionKind::ratio);
+  const auto between = [&](double low, double high, double below, double error) {
+    ratio.low = low;
+    ratio.high = high;
+    return judged(ratio, {row("a", 4, 1.0, 0.0), row("b", 4, below, error)});
+  };
+  EXPECT_EQ(between(1 / 2.91, 1 / 1.09, 2.0, 0.3), Judgement::holds);
+  EXPECT_EQ(between(1 / 2.89, 1 / 1.09, 2.0, 0.3), Judgement::undecided);
+  EXPECT_EQ(between(1 / 2.91, 1 / 1.11, 2.0, 0.3), Judgement::undecided);
+  EXPECT_EQ(between(0.2, 1 / 2.91, 2.0, 0.3), Judgement::fails);
+  EXPECT_EQ(between(1 / 1.09, 2.0, 2.0, 0.3), Judgement::fails);
+  EXPECT_EQ(between(-1e9, 1e9, 2.0, 0.67), Judgement::undecided) << "2 is less than 3 errors from 0";
+  EXPECT_EQ(between(-1e9, 1e9, 2.0, 0.66), Judgement::holds);
+  EXPECT_EQ(between(0.5, 0.5, 2.0, 0.0), Judgement::holds) << "an end belongs to the range";
+}
+
 TEST(Criterion, SlopeIsOfTheLogarithms) {
   Criterion slope = comparing(CriterionKind::slope);
   slope.low = -0.6;
@@ -224,6 +243,28 @@ TEST(Criterion, SlopeIsOfTheLogarithms) {
     one.std_error = 0.01 * one.value;
   }
   EXPECT_EQ(judged(slope, rows), Judgement::fails);
+}
+
+// Six counts that double share their draws: the error of the slope is a tenth larger than without, and only
+// against counts of draws.
+TEST(Criterion, SlopesOfNestedDrawsAreKnownLessWellThanOfIndependentOnes) {
+  Criterion slope = comparing(CriterionKind::slope);
+  const auto at = [&](double half, const std::string& against) {
+    std::vector<ResultRow> rows;
+    for (const std::int64_t count : {4, 8, 16, 32, 64, 128}) {
+      const double value = 1.0 / static_cast<double>(count);
+      rows.push_back(row("a", against == "draws" ? count : 4, value, 0.1 * value));
+      if (against == "length") rows.back().length = count;
+    }
+    slope.against = against;
+    slope.low = -1.0 - half;
+    slope.high = -1.0 + half;
+    return judged(slope, rows);
+  };
+  const double independent = 1.96 * 0.1 / (std::log(2.0) * std::sqrt(17.5));
+  EXPECT_EQ(at(1.01 * independent, "length"), Judgement::holds);
+  EXPECT_EQ(at(1.01 * independent, "draws"), Judgement::undecided);
+  EXPECT_EQ(at(1.5 * independent, "draws"), Judgement::holds);
 }
 
 TEST(Criterion, EverySeriesMustHaveTheSlope) {

@@ -68,6 +68,29 @@ TEST(RatioInference, FiellerCoversWhereTheDenominatorIsNearZeroBySayingSo) {
   EXPECT_GT(unbounded, 100);
 }
 
+// All θ with |y − θx| ≤ z √(yy − 2θ xy + θ² xx): the ends have equality, whatever the signs.
+TEST(RatioInference, FiellersEndsOfTwoMeansAreTheRatiosThatAZTestDoesNotReject) {
+  for (const double sign : {1.0, -1.0})
+    for (const double covariance : {0.0, 0.01, -0.015}) {
+      const PairOfMeans means{2.0, sign * 1.5, 0.02, covariance, 0.04};
+      const FiellerInterval interval = ratio_fieller(means, 3.0);
+      ASSERT_TRUE(interval.bounded);
+      EXPECT_LT(interval.ratio.low, sign * 2.0 / 1.5);
+      EXPECT_GT(interval.ratio.high, sign * 2.0 / 1.5);
+      for (const double end : {interval.ratio.low, interval.ratio.high})
+        EXPECT_NEAR(std::abs(means.y - end * means.x),
+                    3.0 * std::sqrt(means.yy - 2 * end * means.xy + end * end * means.xx), 1e-12);
+      // x is 7.5 standard errors from 0.
+      EXPECT_TRUE(ratio_fieller(means, 7.499).bounded);
+      EXPECT_FALSE(ratio_fieller(means, 7.501).bounded);
+    }
+  const FiellerInterval known = ratio_fieller(PairOfMeans{1.0, 3.0}, 3.0);
+  EXPECT_EQ(known.ratio.low, 1.0 / 3.0);
+  EXPECT_EQ(known.ratio.high, 1.0 / 3.0);
+  const double one_sided = ratio_fieller(PairOfMeans{6.0, 2.0, 0.25, 0.0, 0.0}, 3.0).ratio.high;
+  EXPECT_NEAR(one_sided, (6.0 + 3.0 * 0.5) / 2.0, 1e-14) << "a known denominator is a constant factor";
+}
+
 TEST(RatioInference, FiellersEndsAreTheRatiosThatATestDoesNotReject) {
   testing_tools::StreamWords random(63);
   const Pairs pairs = draw(random, 15, 3.0);
