@@ -256,15 +256,6 @@ TEST_P(EveryFeatureMap, HasThePairMomentsOfABlockOneByOne) {
   }
 }
 
-TEST_P(EveryFeatureMap, HasABlockOfItsOwnWhereMomentsLeaveADouble) {
-  const Vector far = 60.0 * triples().front().q, near = triples().front().k1;
-  EXPECT_TRUE(map().has_variance(near, near));
-  Matrix keys(2, 5);
-  keys << near.transpose(), near.transpose();
-  EXPECT_TRUE(map().pair_moments(near, keys, 0, 2).allFinite());
-  EXPECT_EQ(map().has_variance(far, far), std::isfinite(map().pair_moment(far, far, far)));
-}
-
 TEST(FeatureMapControl, QuadratureSeesAPairMomentOffByABillionth) {
   const Triple first = triples().front();
   const Vector &q = first.q, &k1 = first.k1, &k2 = first.k2;
