@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 namespace attngap {
@@ -127,6 +128,24 @@ Matrix rows_of(const Matrix& matrix, const std::vector<Index>& rows) {
   return matrix(rows, Eigen::all);
 }
 
+RatioPrediction without_sums(const AttentionEstimator& estimator, const LaraOptions& options, Matrix exact) {
+  const Matrix zero = Matrix::Zero(exact.rows(), exact.cols());
+  RatioPrediction prediction{std::move(exact),
+                             zero,
+                             zero,
+                             zero,
+                             Vector::Ones(zero.rows()),
+                             estimator.has_moments(),
+                             options.antithetic ? 2 : 1,
+                             zero,
+                             zero,
+                             Vector::Zero(zero.rows()),
+                             static_cast<double>(options.directions()),
+                             !options.self_normalized};
+  prediction.settled.setConstant(zero.rows(), false);
+  return prediction;
+}
+
 }  // namespace
 
 RatioPrediction predict_lara(const AttentionEstimator& estimator, const AttentionProblem& problem,
@@ -134,20 +153,7 @@ RatioPrediction predict_lara(const AttentionEstimator& estimator, const Attentio
   const LaraOptions options = lara_options(estimator.spec());
   const std::vector<Index> at = spread_queries(problem.queries(), queries > 0 ? queries : problem.queries());
   const auto n = static_cast<Index>(at.size());
-  const Matrix zero = Matrix::Zero(n, problem.value_dim());
-  RatioPrediction prediction{rows_of(estimator.target(problem), at),
-                             zero,
-                             zero,
-                             zero,
-                             Vector::Ones(n),
-                             estimator.has_moments(),
-                             options.antithetic ? 2 : 1,
-                             zero,
-                             zero,
-                             Vector::Zero(n),
-                             static_cast<double>(options.directions()),
-                             !options.self_normalized};
-  prediction.settled.setConstant(n, false);
+  RatioPrediction prediction = without_sums(estimator, options, rows_of(estimator.target(problem), at));
   const PreparedRows<double> rows(problem);
   const Matrix means = lara_means(rows, count, options.proposal);
   const Eigen::RowVectorXd home = rows.K.colwise().mean();
