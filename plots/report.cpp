@@ -23,15 +23,20 @@ constexpr const char* kPolicy =
 // On a dark page black would be lost.
 constexpr const char* kInkInTheDark = "#FFFFFF";
 
+std::string quoted_list(const std::vector<std::string>& texts) {
+  return texts.empty() ? "[]" : fmt::format("[\"{}\"]", fmt::join(texts, "\",\""));
+}
+
+// Both lists of colours, after each other.
 std::string palette_json() {
-  std::string dark;
-  std::string dashes;
-  for (const std::string_view colour : kColours)
-    dark += fmt::format("{}\"{}\"", dark.empty() ? "" : ",", colour == "#000000" ? kInkInTheDark : colour);
-  for (const std::string_view lengths : kDashLengths)
-    dashes += fmt::format("{}[{}]", dashes.empty() ? "" : ",", lengths);
-  return fmt::format("{{\"light\":[\"{}\"],\"dark\":[{}],\"dashes\":[{}]}}", fmt::join(kColours, "\",\""),
-                     dark, dashes);
+  std::vector<std::string> light(kColours.begin(), kColours.end()), dark, dashes;
+  light.insert(light.end(), kDarkColours.begin(), kDarkColours.end());
+  for (const std::string colour : kColours) dark.push_back(colour == "#000000" ? kInkInTheDark : colour);
+  dark.insert(dark.end(), kPaleColours.begin(), kPaleColours.end());
+  for (const std::string_view lengths : kDashLengths) dashes.push_back(fmt::format("[{}]", lengths));
+  return fmt::format("{{\"light\":{},\"dark\":{},\"dashes\":[{}],\"shapes\":{}}}", quoted_list(light),
+                     quoted_list(dark), fmt::join(dashes, ","),
+                     quoted_list({kShapePaths.begin(), kShapePaths.end()}));
 }
 
 // A section of the page with a heading and, in the table of contents, a line.

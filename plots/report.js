@@ -113,8 +113,14 @@
       return new Set([...largest.keys()].filter((i) => largest[i] > 0 && largest[i] < 1e-12 * most));
     }
 
+    // Colour, dash and mark together are of one curve alone. Baselines have one colour: a dash, longer or shorter,
+    // and up to three dots after it.
     dash(series) {
-      return series.baseline ? [2 + 4 * (series.style % 3), 3] : palette.dashes[series.style % palette.dashes.length];
+      if (!series.baseline) return palette.dashes[series.style % palette.dashes.length];
+      return [5 + 4 * (series.style % 4), 3, ...Array((series.style >> 2) % 4).fill([2, 3]).flat()];
+    }
+    shape(series) {
+      return series.baseline ? "circle" : palette.shapes[series.style % palette.shapes.length];
     }
 
     // The variables that are held fixed while another is on the x axis.
@@ -195,6 +201,13 @@
           "stroke-dasharray": this.dash(series).join(",")}))
           line.setAttribute(name, value);
         sample.append(line);
+        if (!series.baseline) {
+          const mark = document.createElementNS(sample.namespaceURI, "path");
+          for (const [name, value] of Object.entries({
+            d: this.shape(series), fill: colourOf(series), transform: "translate(15 5) scale(3.4)"}))
+            mark.setAttribute(name, value);
+          sample.append(mark);
+        }
         return element("label", {}, box, sample, series.label);
       });
       const all = (on) => element("button", {
@@ -251,6 +264,8 @@
         this.points(predicted).filter((p) => p[STATUS] === "ok" && finite(p[VALUE]) && !this.hidden.has(p[SERIES]) &&
                                              (!logarithmic || p[VALUE] > 0));
       if (dashes.length > 0) notes.push("thin dashes: predicted without a draw");
+      if (drawn.some((p) => p[STATUS] !== "ok" && finite(this.place(p, chart.variables[this.x]))))
+        notes.push("hollow marks: the status is not ok");
       this.note.textContent = notes.join(". ");
       if (drawn.length === 0) {
         this.plot.replaceChildren(element("p", {className: "note", textContent: "Nothing to draw with these choices."}));
@@ -317,14 +332,15 @@
          encoding: {x: xAxis, y: yAxis, color: colour}},
         {data: {values: this.records(levels)}, mark: {type: "rule", strokeWidth: 1.5},
          encoding: {y: yAxis, color: colour, strokeDash: dash, tooltip}},
-        {data: {values: this.records(curves)}, mark: {type: "line", strokeWidth: 2},
+        {name: "curves", data: {values: this.records(curves)}, mark: {type: "line", strokeWidth: 2},
          encoding: {x: xAxis, y: yAxis, color: colour, strokeDash: dash}},
         {data: {values: banded}, mark: {type: "rule", strokeWidth: 1},
          encoding: {x: xAxis, y: {...yAxis, field: "low"}, y2: {field: "high"}, color: colour}},
-        {data: {values: this.records(curves)}, mark: {type: "point", filled: true, size: 45, opacity: 1},
-         encoding: {x: xAxis, y: yAxis, color: colour,
-                    shape: {field: "doubtful", type: "nominal", legend: null,
-                            scale: {domain: [false, true], range: ["circle", "triangle"]}}}},
+        {name: "points", data: {values: this.records(curves)}, mark: {type: "point", size: 45, opacity: 1},
+         encoding: {x: xAxis, y: yAxis, stroke: colour, fill: colour,
+                    fillOpacity: {condition: {test: "datum.doubtful", value: 0}, value: 1},
+                    shape: {field: "series", type: "nominal", legend: null,
+                            scale: {domain, range: chart.series.map((s) => this.shape(s))}}}},
         // Larger than what is seen, for fingers and for points that lie close together.
         {name: "hits", data: {values: this.records(curves)}, mark: {type: "point", filled: true, size: 260, opacity: 0},
          encoding: {x: xAxis, y: yAxis, tooltip}},

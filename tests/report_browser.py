@@ -65,6 +65,24 @@ def make_map_run(attngap, scratch):
     return run
 
 
+def make_crowded_run(attngap, scratch):
+    """A run with eighteen curves in one chart, and two baselines: copies in the store of one estimator."""
+    run = scratch / "crowded"
+    subprocess.run([attngap, "run", "gap-vs-features", "--data", "synthetic:gaussian,length=48,dim=4,name=head",
+                    "--estimators", "performer", "zero", "mean-value", "--features", "4,16,64", "--replicates", "8",
+                    "--queries", "6", "--out", str(run), "--quiet", "--formats", "none", "--no-predictions"], check=True)
+    with sqlite3.connect(run / "run.sqlite") as store:
+        columns = [row[1] for row in store.execute("PRAGMA table_info(result)")]
+        for copy in range(1, 18):
+            other = {"place": f"place + {copy}000", "estimator": f"'copy-{copy}'", "value": f"value / {1 + copy / 4}"}
+            taken = ", ".join(other.get(one, one) for one in columns)
+            store.execute(f"INSERT INTO result ({', '.join(columns)}) SELECT {taken} FROM result "
+                          "WHERE estimator = 'performer'")
+    store.close()
+    subprocess.run([attngap, "report", str(run), "--quiet"], check=True)
+    return run
+
+
 class Page:
     """The report in a window of this size."""
 
@@ -208,6 +226,23 @@ def check_choices(page):
     page.browser.click(page.control("doubtful"))
     require(page.until(lambda: len({one["label"] for one in page.points()}) == 3), "they are not drawn when asked for")
     require({one["m"] for one in page.points(1) if one["label"] == "rmfa"} == {4, 64}, "an infinite number is drawn")
+
+
+def check_styles(page):
+    """No two curves look alike, neither as lines nor by their marks, and the legend shows each as it is drawn."""
+    page.ready()
+    lines, samples, marks = page.browser.run("""
+        const look = (one) => [getComputedStyle(one).stroke, getComputedStyle(one).strokeDasharray.replace(/px| /g, '')];
+        const all = (css) => [...document.querySelectorAll('[data-chart="0"] ' + css)];
+        const form = (one) => getComputedStyle(one).fill + ' ' + one.getAttribute('d');
+        return [all('g[class*="curves_pathgroup"] path').map(look).filter(([stroke]) => stroke !== 'none'),
+                all('.legend svg line').map(look), all('.legend svg path').map(form)];""")
+    require(len(samples) == 20 and len(marks) == 18, f"20 curves in the legend, 18 with marks: {samples}, {marks}")
+    alike = lambda list_: sorted({str(one) for one in list_ if list_.count(one) > 1})
+    require(not alike(samples), f"curves look alike: {alike(samples)}")
+    require(not alike(marks), f"marks look alike: {alike(marks)}")
+    drawn = [one for one in lines if one in samples]
+    require(len(lines) == 18 and len(drawn) == 18 and not alike(lines), f"drawn otherwise than the legend says: {lines}")
 
 
 def pair(row):
@@ -378,6 +413,13 @@ def main(attngap, chromium, chromedriver, scratch):
             check(Page(browser, report, **window))
             must_fail(check, browser, report, old, new, **window)
         if charts:
+            crowded = make_crowded_run(attngap, scratch) / "report.html"
+            for window in ({}, dark):
+                print("tells eighteen curves apart", round(time.monotonic() - start, 1))
+                check_styles(Page(browser, crowded, **window))
+                for list_ in ("dashes", "shapes"):
+                    must_fail(check_styles, browser, crowded, f"palette.{list_}[series.style % palette.{list_}.length]",
+                              f"palette.{list_}[0]", **window)
             check_maps(browser, make_map_run(attngap, scratch))
     print("all checks passed")
 

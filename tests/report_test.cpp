@@ -10,6 +10,9 @@
 #include "plots/report_table.hpp"
 #include "plots_support.hpp"
 
+#include <set>
+#include <string>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -258,6 +261,29 @@ TEST(Report, AsksForNothingElsewhere) {
   for (const std::string part : {"src=\"http", "href=\"http", "src=\"//", "href=\"//", "@import"})
     EXPECT_EQ(count(html, part), 0U) << part;
   EXPECT_EQ(count(html, "src=\"data:image/svg+xml,"), 1U);
+}
+
+// A page's lists go round; up to here no two curves have the same colour and dash, nor colour and mark.
+TEST(Report, TellsThirtyCurvesApartByLineAndByMarkInTheLightAndInTheDark) {
+  const std::string html = report_html(source("head"));
+  const std::string opening = R"(<script type="application/json" id="palette">)";
+  const std::size_t begin = html.find(opening) + opening.size();
+  const auto palette = nlohmann::json::parse(html.substr(begin, html.find("</script>", begin) - begin));
+  const auto look = [&](std::size_t style, const char* one, const char* other) {
+    const auto &first = palette.at(one), &second = palette.at(other);
+    return first[style % first.size()].dump() + second[style % second.size()].dump();
+  };
+  for (const char* colours : {"light", "dark"}) {
+    std::set<std::string> alone, lines, marks;
+    for (std::size_t style = 0; style < 30; ++style) {
+      alone.insert(palette.at(colours)[style % palette.at(colours).size()].get<std::string>());
+      lines.insert(look(style, colours, "dashes"));
+      marks.insert(look(style, colours, "shapes"));
+    }
+    EXPECT_EQ(alone.size(), 14U) << colours;
+    EXPECT_EQ(lines.size(), 30U) << colours;
+    EXPECT_EQ(marks.size(), 30U) << colours;
+  }
 }
 
 TEST(Report, WithoutTheLibraryShowsPicturesFirstAndHasNoScript) {
