@@ -1,5 +1,5 @@
 // Claims about sketches of the polynomial kernel (x·y)^p: real, complex and complex-to-real (CtR) products of
-// random projections (Wacker, Ohana and Filippone 2023), TensorSketch, and Hadamard directions.
+// random projections (Wacker, Ohana and Filippone 2023), TensorSketch, and Hadamard and Givens directions.
 //
 // In the papers' letters a = (x·y)² − S, A = (x·y)², n = |x|²|y|², S = Σ x_i² y_i².
 
@@ -10,6 +10,8 @@
 #include <array>
 #include <cmath>
 #include <complex>
+#include <numbers>
+#include <string>
 #include <vector>
 
 #include <boost/math/special_functions/binomial.hpp>
@@ -277,6 +279,56 @@ Finding hadamard_directions(const ClaimSettings& settings) {
   return check.finding("E K̂/exp(x·y) of positive features with directions √d(HD)³, over all signs");
 }
 
+// E exp(rs) over the norm r of two standard normals.
+double over_norms(double s) {
+  const double half_pi = std::numbers::pi / 2.0;
+  return 1.0 + s * std::sqrt(half_pi) * std::exp(0.5 * s * s) * (1.0 + std::erf(s / std::numbers::sqrt2));
+}
+
+// One step of the released code. It may draw the same axis twice, i = j; then the second line has the last
+// word, and the row changes its length.
+Eigen::Matrix2d givens_step(const Eigen::Matrix2d& q, Index i, Index j, double angle) {
+  Eigen::Matrix2d next = q;
+  next.row(i) = std::cos(angle) * q.row(i) + std::sin(angle) * q.row(j);
+  next.row(j) = -std::sin(angle) * q.row(i) + std::cos(angle) * q.row(j);
+  return next;
+}
+
+// E f(step of q) over the angle, and over the axes, of which the code draws two with replacement.
+template <typename F>
+double over_givens_steps(const Eigen::Matrix2d& q, bool distinct, const F& f) {
+  const auto of_axes = [&](Index i, Index j) {
+    const auto at = [&](double angle) { return f(givens_step(q, i, j, angle)); };
+    return integral(at, 0.0, std::numbers::pi) / std::numbers::pi;
+  };
+  return distinct ? of_axes(0, 1) : 0.25 * of_axes(0, 0) + 0.5 * of_axes(0, 1) + 0.25 * of_axes(1, 1);
+}
+
+// E of the mean over rows of exp(w·z − |z|²/2), w = r q_i, q of the d⌈ln d⌉ = 2 steps that d = 2 has.
+double givens_mean(const Vector& z, bool distinct) {
+  const auto rows = [&](const Eigen::Matrix2d& q) {
+    const Eigen::Vector2d along = q * z;
+    return 0.5 * (over_norms(along(0)) + over_norms(along(1)));
+  };
+  const double mean = over_givens_steps(Eigen::Matrix2d::Identity(), distinct,
+                                        [&](const auto& q) { return over_givens_steps(q, distinct, rows); });
+  return mean * std::exp(-0.5 * z.squaredNorm());
+}
+
+Finding givens_directions(const ClaimSettings& settings) {
+  ExactCheck check(settings);
+  for (const double size : {0.5, 1.0})
+    for (const bool distinct : {false, true}) {
+      const std::string axes = distinct ? "distinct axes" : "axes with replacement";
+      check.equal(givens_mean(size * Vector::Unit(2, 0), distinct), 1.0,
+                  fmt::format("z = x + y = {:g} e₁, {}", size, axes));
+    }
+  check.note(
+      "angles of half a circle only: two of them add up to one that is most often near π, with E cos = "
+      "-4/π²");
+  return check.finding("E K̂/exp(x·y) of positive features with directions r G₁G₂ and chi norms r, d = 2");
+}
+
 constexpr std::array kClaims{
     Claim{"ctr-fourth-moments", "complex projections have smaller fourth moments than real ones",
           "E(w·x)⁴ <= 3|x|⁴ (real), E|w·x|⁴ <= 2|x|⁴ (complex)",
@@ -312,6 +364,12 @@ constexpr std::array kClaims{
     Claim{"hadamard-directions-unbiased", "positive features with Hadamard directions are unbiased",
           "E K̂ = exp(x·y), directions √d (HD)³", "Choromanski et al. 2021, H-ORFs in Performer's abstract",
           "d = 4", "enumeration of signs", "sketches", Verdict::refuted, &hadamard_directions},
+    Claim{"givens-directions-unbiased",
+          "positive features with products of random Givens rotations for directions are unbiased",
+          "E K̂ = exp(x·y), directions r G₁…G_T, T = d⌈ln d⌉",
+          "released code of Choromanski et al. 2021, G-ORFs of Performer's abstract",
+          "d = 2, so T = 2; norms r of normal vectors", "quadrature over the angles", "sketches,released",
+          Verdict::refuted, &givens_directions},
 };
 
 }  // namespace
