@@ -1,6 +1,7 @@
 #include "experiments/cost_cell.hpp"
 
 #include "analysis/inference.hpp"
+#include "analysis/ratio_inference.hpp"
 #include "estimators/error.hpp"
 #include "estimators/estimator_table.hpp"
 
@@ -45,11 +46,9 @@ std::vector<ResultRow> CostCell::rows(const BlocksOfSeries& blocks_of) const {
     const std::string_view status = i == 0 && scaled() ? "scaled" : "ok";
     std::vector<Metric> metrics{{"seconds", mean_with_interval(seconds), status},
                                 {memory_, mean_with_interval(joined(blocks_of, 2 * i + 1)), status}};
-    if (i > 0) {
-      std::vector<double> speedups;
-      for (std::size_t r = 0; r < seconds.size(); ++r) speedups.push_back(exact[r] / seconds[r]);
-      metrics.push_back({"speedup", mean_with_interval(speedups), "ok"});
-    }
+    // The mean of the replicates' ratios would be another number than the ratio of the two rows of seconds,
+    // and too large by about the square of the seconds' relative deviation.
+    if (i > 0) metrics.push_back({"speedup", ratio_delta(exact, seconds), "ok"});
     append_metrics(rows, row, metrics);
   }
   return rows;
@@ -90,7 +89,8 @@ double seconds_of(const std::function<void()>& work) {
 std::span<const NamedMetric> cost_metric_names() {
   static constexpr std::array kNames{
       NamedMetric{"seconds", "of one head of l queries, or to decode one token of every sequence"},
-      NamedMetric{"speedup", "the seconds of exact attention in the same replicate over these"},
+      NamedMetric{"speedup",
+                  "the seconds of exact attention over these; its error is of pairs, a replicate each"},
       NamedMetric{"peak_bytes", "the most memory a head takes beyond what was held before"},
       NamedMetric{"state_bytes", "the cache of exact attention, or the states, of all sequences"}};
   return kNames;

@@ -24,7 +24,7 @@ struct Contestant {
 ///
 ///   seconds   with its interval; status `scaled` where exact attention was timed at some of the queries
 ///   MEMORY    as the kind of run calls it
-///   speedup   exact seconds / seconds, by replicate
+///   speedup   exact seconds / seconds, both means (ratio_delta by replicate)
 class CostCell : public Cell {
  public:
   std::string name() const override;

@@ -14,7 +14,7 @@ namespace attngap {
 /// before, and brought back after. Rows:
 ///
 ///   seconds       of one token of all sequences: push its key and value, read at its query
-///   speedup       exact seconds / seconds, by replicate
+///   speedup       exact seconds / seconds, both means (ratio_delta by replicate)
 ///   state_bytes   of all caches, 8 l (d + p) a sequence, or of all states; without the directions, which
 ///                 sequences share
 ///

@@ -13,7 +13,7 @@ namespace attngap {
 /// queries', it is then scaled to l, with the memory of all its outputs (status `scaled`). Rows:
 ///
 ///   seconds      of one head of l queries
-///   speedup      exact seconds / seconds, by replicate
+///   speedup      exact seconds / seconds, both means (ratio_delta by replicate)
 ///   peak_bytes   the most memory beyond what was held before, in a first call that no time is taken of: the
 ///                largest resident size of the process within it (Linux), less that at its start
 ///

@@ -59,6 +59,25 @@ class DecodingRunTest : public CommandLineTest {
   }
 };
 
+// Of pairs of times that vary, the mean of the ratios is another number than the ratio of the means.
+TEST_F(DecodingRunTest, ASpeedupIsTheRatioOfTheSecondsThatAreShown) {
+  const Finished finished = attngap(decode({"rfa", "elementwise:degree=2"}));
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  std::map<std::pair<std::string, std::int64_t>, std::map<std::string, ResultRow>> rows;
+  for (const ResultRow& row : RunStore::open_existing(path("out")).rows())
+    rows[{row.estimator, row.length}][row.metric] = row;
+  int compared = 0;
+  for (const auto& [place, metrics] : rows) {
+    if (place.first == "exact") continue;
+    const ResultRow& speedup = metrics.at("speedup");
+    const double ratio = rows.at({"exact", place.second}).at("seconds").value / metrics.at("seconds").value;
+    EXPECT_NEAR(speedup.value, ratio, 1e-12 * ratio) << place.first;
+    EXPECT_GT(speedup.std_error, 0.0) << place.first;
+    ++compared;
+  }
+  EXPECT_EQ(compared, 4);
+}
+
 TEST_F(DecodingRunTest, CountsTheNumbersOfCachesAndStates) {
   const Finished finished = attngap(
       decode({"rfa", "elementwise:degree=2", "elementwise:degree=2,accumulate=float"}, {"--queries", "3"}));
