@@ -31,7 +31,8 @@ std::string quoted_list(const std::vector<std::string>& texts) {
 std::string palette_json() {
   std::vector<std::string> light(kColours.begin(), kColours.end()), dark, dashes;
   light.insert(light.end(), kDarkColours.begin(), kDarkColours.end());
-  for (const std::string colour : kColours) dark.push_back(colour == "#000000" ? kInkInTheDark : colour);
+  for (const std::string_view colour : kColours)
+    dark.emplace_back(colour == "#000000" ? kInkInTheDark : colour);
   dark.insert(dark.end(), kPaleColours.begin(), kPaleColours.end());
   for (const std::string_view lengths : kDashLengths) dashes.push_back(fmt::format("[{}]", lengths));
   return fmt::format("{{\"light\":{},\"dark\":{},\"dashes\":[{}],\"shapes\":{}}}", quoted_list(light),
