@@ -13,16 +13,6 @@ constexpr double kRemainder = 1e-12;
 constexpr Index kReplicatesTogether = 256;
 constexpr Index kPairsTogether = 512;
 
-// Terms of Σ_k r^k/√k! after which the rest is below the remainder; at r ≤ 4 they fall from k = r² on.
-Index terms_at(double radius) {
-  std::vector<double> sizes{1.0};
-  for (int k = 1; k < 400; ++k) sizes.push_back(sizes.back() * radius / std::sqrt(static_cast<double>(k)));
-  double rest = 0.0;
-  auto last =
-      std::find_if(sizes.rbegin(), sizes.rend(), [&](double size) { return (rest += size) > kRemainder; });
-  return static_cast<Index>(sizes.rend() - last);
-}
-
 // Mean and squared deviations of growing columns of estimates, a column a pair. Chan, Golub and LeVeque 1983.
 class Running {
  public:
@@ -47,17 +37,23 @@ class Running {
 
 }  // namespace
 
-HermiteDraws::HermiteDraws(std::vector<Index> counts) : counts_(std::move(counts)), means_(counts_.size()) {}
+HermiteDraws::HermiteDraws(std::vector<Index> counts, Index terms)
+    : counts_(std::move(counts)), terms_(terms), means_(counts_.size()) {}
 
-Index HermiteDraws::terms() {
-  static const Index terms = terms_at(kLargestSeriesRadius);
-  return terms;
+// The terms of Σ_k r^k/√k! fall from k = r² on.
+Index HermiteDraws::terms_for(double radius) {
+  std::vector<double> sizes{1.0};
+  for (int k = 1; k < 400; ++k) sizes.push_back(sizes.back() * radius / std::sqrt(static_cast<double>(k)));
+  double rest = 0.0;
+  auto last =
+      std::find_if(sizes.rbegin(), sizes.rend(), [&](double size) { return (rest += size) > kRemainder; });
+  return static_cast<Index>(sizes.rend() - last);
 }
 
 // He_k/√k! = a_k by a_{k+1} = (g a_k − √k a_{k−1})/√(k+1).
 void HermiteDraws::draw(const StreamAddress& first, Index replicates) {
   normals_.resize(counts_.back(), replicates);
-  for (auto& means : means_) means.resize(replicates, terms());
+  for (auto& means : means_) means.resize(replicates, terms_);
   Eigen::ArrayXd before(counts_.back()), now(counts_.back()), next(counts_.back());
   for (Index r = 0; r < replicates; ++r) {
     StreamAddress address = first;
@@ -67,7 +63,7 @@ void HermiteDraws::draw(const StreamAddress& first, Index replicates) {
     const auto g = normals_.col(r).array();
     before.setZero();
     now.setOnes();
-    for (Index k = 0; k < terms(); ++k) {
+    for (Index k = 0; k < terms_; ++k) {
       double sum = 0.0;
       Index done = 0;
       for (std::size_t count = 0; count < counts_.size(); done = counts_[count++]) {
@@ -83,8 +79,8 @@ void HermiteDraws::draw(const StreamAddress& first, Index replicates) {
   }
 }
 
-RadialEstimates::RadialEstimates(const RadialKernel& kernel, Vector radii)
-    : kernel_(kernel), radii_(std::move(radii)), powers_(HermiteDraws::terms(), radii_.size()) {
+RadialEstimates::RadialEstimates(const RadialKernel& kernel, Vector radii, Index terms)
+    : kernel_(kernel), radii_(std::move(radii)), powers_(terms, radii_.size()) {
   const Eigen::RowVectorXd in_series =
       (radii_.array() <= HermiteDraws::kLargestSeriesRadius).select(radii_, 0.0).transpose();
   powers_.row(0).setOnes();
@@ -124,8 +120,10 @@ PairMoments sample_pair_moments(const FeatureMap& map, const Matrix& X, const Ma
 
   Vector radii(X.rows());
   for (Index i = 0; i < X.rows(); ++i) radii(i) = kernel->radius(X.row(i), Y.row(i));
-  const RadialEstimates pairs(*kernel, std::move(radii));
-  HermiteDraws normals({draws});
+  const double largest = radii.size() == 0 ? 0.0 : radii.maxCoeff();
+  const Index terms = HermiteDraws::terms_for(std::min(largest, HermiteDraws::kLargestSeriesRadius));
+  const RadialEstimates pairs(*kernel, std::move(radii), terms);
+  HermiteDraws normals({draws}, terms);
   Running running(pairs.pairs());
   Eigen::MatrixXd estimates(kReplicatesTogether, kPairsTogether);
   for (std::int64_t first = 0; first < replicates; first += kReplicatesTogether) {

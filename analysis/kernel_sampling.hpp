@@ -21,15 +21,15 @@ class HermiteDraws {
   /// Beyond this radius the terms of the series cancel.
   static constexpr double kLargestSeriesRadius = 4.0;
 
-  /// `counts` increasing.
-  explicit HermiteDraws(std::vector<Index> counts);
+  /// `counts` increasing; T = `terms`.
+  explicit HermiteDraws(std::vector<Index> counts, Index terms = terms_for(kLargestSeriesRadius));
 
   /// Draws the replicates from the one of this address on, in time O(m T) each.
   void draw(const StreamAddress& first, Index replicates);
 
-  /// T: the least for which Cramér's bound |He_k(g)| ≤ 1.0865 √k! e^{g²/4} leaves less than 10⁻¹² of the
-  /// series at the largest radius.
-  static Index terms();
+  /// The least T for which Cramér's bound |He_k(g)| ≤ 1.0865 √k! e^{g²/4} leaves less than 10⁻¹² of the
+  /// series at radii up to this one.
+  static Index terms_for(double radius);
 
   const std::vector<Index>& counts() const { return counts_; }
   const Eigen::MatrixXd& normals() const { return normals_; }                         ///< m×R
@@ -37,6 +37,7 @@ class HermiteDraws {
 
  private:
   std::vector<Index> counts_;
+  Index terms_;
   Eigen::MatrixXd normals_;
   std::vector<Eigen::MatrixXd> means_;
 };
@@ -49,8 +50,9 @@ class HermiteDraws {
 /// d; beyond the largest radius of the series the m products of a pair are formed one by one.
 class RadialEstimates {
  public:
-  /// A pair for each of `radii`, those of `kernel`.
-  RadialEstimates(const RadialKernel& kernel, Vector radii);
+  /// A pair for each of `radii`, those of `kernel`, by draws of as many terms.
+  RadialEstimates(const RadialKernel& kernel, Vector radii,
+                  Index terms = HermiteDraws::terms_for(HermiteDraws::kLargestSeriesRadius));
 
   Index pairs() const { return radii_.size(); }
 
