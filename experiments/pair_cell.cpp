@@ -147,15 +147,15 @@ class PairCell final : public Cell {
   void add(const AttentionEstimator& estimator) {
     const std::size_t place = all_.estimators.size();
     all_.estimators.push_back(&estimator);
-    const auto kernel =
-        estimator.projection() == "iid" ? RadialKernel::of(as_ratio(estimator).map()) : std::nullopt;
+    const auto kernel = radial_kernel(estimator);
     Vector radii(static_cast<Index>(pairs_.size()));
     std::vector<double> log_targets;
     for (std::size_t pair = 0; pair < pairs_.size(); ++pair) {
       const AttentionProblem& problem = all_.problems[pair];
       if (kernel) {
+        const AttentionProblem seen = as_ratio(estimator).prepared(problem);
         radii(static_cast<Index>(pair)) =
-            kernel->radius(problem.scaled_queries().row(0), problem.scaled_keys().row(0));
+            kernel->radius(seen.scaled_queries().row(0), seen.scaled_keys().row(0));
       } else {
         const KernelMoments law = pair_law(spec_, estimator, problem, spec_.features.back());
         log_targets.push_back(std::isfinite(law.mean) ? std::log(law.target) : kNone);
@@ -166,6 +166,14 @@ class PairCell final : public Cell {
     } else {
       all_.drawn.push_back({place, std::move(log_targets)});
     }
+  }
+
+  // Radial estimates are over the map's own kernel, which softmax of the given inputs is not where the
+  // features see others.
+  std::optional<RadialKernel> radial_kernel(const AttentionEstimator& estimator) const {
+    if (estimator.projection() != "iid") return std::nullopt;
+    if (spec_.against_softmax && as_ratio(estimator).transforms()) return std::nullopt;
+    return RadialKernel::of(as_ratio(estimator).map());
   }
 
   // Of independent directions only: a tilt of one direction says nothing of two that are coupled.

@@ -238,6 +238,18 @@ TEST(KernelMetrics, AreCheckedByTiltedDrawsAtAnyNorm) {
   }
 }
 
+// |x + y|² = 10⁻⁸: what is left of the moments after their difference has few digits, and says so.
+TEST(KernelMetrics, OfTiltedDrawsSayHowFewDigitsADifferenceHas) {
+  for (const char* name : {"positive", "hyperbolic"}) {
+    const AttentionProblem pair = pair_problem(1e-4, -0.5, 2);
+    const double exact = moments_of(fmt::format("performer:features={}", name), pair, 1).variance;
+    const Estimated tilted = tilted_kernel_variance(feature_map_named(name), pair, 1, {3, 0, 0}).estimated;
+    EXPECT_LE(tilted.low, exact) << name;
+    EXPECT_GE(tilted.high, exact) << name;
+    EXPECT_LT(tilted.std_error, 1e-13) << name;
+  }
+}
+
 TEST(KernelMetrics, AreInUnitsOfTheTarget) {
   const auto metrics = kernel_metrics(sample(100, [](double g) { return g; }), {4, 2, 8});
   EXPECT_EQ(metrics[2].estimated.value, 0.5);
@@ -524,6 +536,43 @@ TEST_F(KernelVariance, TiltedRowsStandWhereTheSampleIsRefused) {
   EXPECT_NEAR(heavy.at("tilted_kernel_variance").value, exact, 1e-12 * exact);
   for (const auto& [key, metrics] : series)
     EXPECT_EQ(metrics.contains("tilted_kernel_variance"), &metrics == &heavy) << std::get<1>(key);
+}
+
+// Unit-normalised inputs have one angle and no norm: E K̂ = e^{cos θ/σ²} whatever the norm, and softmax of the
+// given inputs e^{|x|² cos θ}.
+TEST_F(KernelVariance, UnitNormalisedInputsHaveNoNorm) {
+  const Words grid{"--estimators",
+                   "rfa:normalize=unit,sigma=1.5",
+                   "--norms",
+                   "0.5,2",
+                   "--cosines=0.3",
+                   "--dims",
+                   "5",
+                   "--features",
+                   "16",
+                   "--replicates",
+                   "2000",
+                   "--map",
+                   "0"};
+  for (const bool softmax : {false, true}) {
+    const auto series = by_series(
+        run(softmax ? "softmax" : "target", with(grid, softmax ? Words{"--against", "softmax"} : Words{})));
+    ASSERT_THAT(series, SizeIs(2));
+    for (const auto& [key, metrics] : series) {
+      const double norm = std::get<0>(key).starts_with("pair:norm=0.5,") ? 0.5 : 2.0;
+      const double mean = softmax ? std::exp(0.3 / 2.25 - norm * norm * 0.3) : 1.0;
+      const double variance = mean * mean * 2.0 / 16.0 * std::pow(std::sinh(0.7 / 2.25), 2);
+      EXPECT_NEAR(metrics.at("predicted_kernel_mean").value, mean, 1e-13 * mean);
+      EXPECT_NEAR(metrics.at("predicted_kernel_variance").value, variance, 1e-12 * variance);
+      const double error = std::sqrt(variance / 2000);
+      const ResultRow &sampled = metrics.at("kernel_mean"), &spread = metrics.at("kernel_variance");
+      EXPECT_TRUE(within_limit((sampled.value - mean) / error, sampled.value, mean, error)) << softmax;
+      EXPECT_TRUE(within_limit((spread.value - variance) / spread.std_error, spread.value, variance,
+                               spread.std_error))
+          << softmax;
+      EXPECT_FALSE(within_limit((spread.value - 1.5 * variance) / spread.std_error, 0, 0, 1));
+    }
+  }
 }
 
 TEST_F(KernelVariance, WhereAKernelDoesNotExistRowsSayNoMoment) {
