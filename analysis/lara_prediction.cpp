@@ -172,9 +172,12 @@ RatioPrediction predict_lara(const AttentionEstimator& estimator, const Attentio
     if (options.antithetic) mirrored = sum_pairs(group, K, -1.0);
     for (std::size_t i = 0; i < group.size(); ++i) {
       const Index row = first + static_cast<Index>(i);
-      prediction.settled(row) = options.self_normalized && group[i].keys() == 1;
-      if (!prediction.settled(row))
-        store(row, group[i], own[i], mirrored[i], options.self_normalized, prediction);
+      store(row, group[i], own[i], mirrored[i], options.self_normalized, prediction);
+      if (!options.self_normalized || group[i].keys() > 1) continue;
+      prediction.settled(row) = true;  // whatever E[W²] is
+      for (Matrix* error :
+           {&prediction.bias, &prediction.variance, &prediction.coupled_bias, &prediction.coupled_variance})
+        error->row(row).setZero();
     }
   }
   return prediction;

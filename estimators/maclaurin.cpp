@@ -137,12 +137,35 @@ double RandomMaclaurin::pair_moment(const Vector& q, const Vector& k1, const Vec
 }
 
 double RandomMaclaurin::variance(const Vector& x, const Vector& y, Index draws) const {
-  const double excess = covariance(x, y, y, draws);
-  const double base = maclaurin_pair_base(options_.direction, x, y, y);
+  // A mean of squares: below zero only by rounding, where it vanishes.
+  const double base = std::max(0.0, maclaurin_pair_base(options_.direction, x, y, y));
+  const bool by_table = !allocation_ && !(degrees_.endless && degrees_.geometric > 0.0) && base < 1.0 &&
+                        std::isfinite(random_second_moment(base));
+  const double excess =
+      by_table ? table_variance(base, x.dot(y)) / static_cast<double>(draws) : covariance(x, y, y, draws);
   const double second = allocation_ ? stratified_excess(base, 0.0, allocation_->counts(draws))
                                     : random_second_moment(base) / static_cast<double>(draws);
   const bool is_rounding = excess <= 32.0 * std::numeric_limits<double>::epsilon() * second;
   return is_rounding && std::isfinite(second) ? 0.0 : excess;
+}
+
+// Of one feature x_N = (a_N/q_N) Π…, with r_n = a_n/q_n and μ = Σ a_n zⁿ,
+//
+//   Σ q_n r_n² (mⁿ − z²ⁿ) + Σ q_n (r_n zⁿ − μ)²,
+//
+// which keeps its digits where a feature hardly varies: second moment and squared mean are then both near
+// one.
+double RandomMaclaurin::table_variance(double base, double z) const {
+  const double mean = unknown_part(z);
+  double sum = 0.0, power = 1.0, root = 1.0;  // mⁿ and zⁿ
+  for (std::size_t n = 0; n < degrees_.probability.size(); ++n, power *= base, root *= z) {
+    const double q = degrees_.probability[n];
+    if (q == 0.0) continue;
+    const double ratio = kernel_->coefficient(static_cast<int>(n)) / q;
+    const double off = ratio * root - mean;
+    sum += q * ratio * (ratio * (power - root * root)) + q * off * off;
+  }
+  return sum;
 }
 
 double RandomMaclaurin::covariance(const Vector& q, const Vector& k1, const Vector& k2, Index draws) const {

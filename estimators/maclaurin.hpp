@@ -118,6 +118,7 @@ class RandomMaclaurin {
                                                Index draws) const;
   std::vector<double> shares(Index draws) const;
   double random_second_moment(double base) const;
+  double table_variance(double base, double z) const;
   std::vector<double> second_moment_terms(double base) const;
   double stratified_excess(double base, double z1z2, std::span<const double> shares) const;
   bool has_fourth_moment(double fourth) const;

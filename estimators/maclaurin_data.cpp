@@ -61,7 +61,8 @@ PairSample sample_pairs(const AttentionProblem& problem, MaclaurinDirection law)
       if (j >= problem.visible_keys(i)) break;
       const Vector k = K.row(j);
       sample.dot.push_back(q.dot(k));
-      sample.base.push_back(maclaurin_pair_base(law, q, k, k));
+      // A mean of squares: below zero only by rounding, where it vanishes.
+      sample.base.push_back(std::max(0.0, maclaurin_pair_base(law, q, k, k)));
     }
   }
   return sample;

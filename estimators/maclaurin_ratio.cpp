@@ -181,10 +181,13 @@ class MaclaurinRatio final : public RatioEstimator {
     return RatioEstimator::plan(problem, group, counts, precision);
   }
 
-  // Outside the radius the series diverges, and what f is there is no kernel.
+  // Outside the radius the series diverges, and what f is there is no kernel; nor is it one where z is the
+  // radius but for rounding.
   double target_kernel(const Vector& x, const Vector& y) const override {
+    constexpr double kWithin = 1.0 - 8.0 * std::numeric_limits<double>::epsilon();
     const double z = x.dot(y);
-    return std::abs(z) < kernel_.radius ? kernel_.value(z) : std::numeric_limits<double>::quiet_NaN();
+    return std::abs(z) < kWithin * kernel_.radius ? kernel_.value(z)
+                                                  : std::numeric_limits<double>::quiet_NaN();
   }
 
   KernelMoments kernel_moments(const AttentionProblem& problem, Index draws) const override {

@@ -3,6 +3,7 @@
 #include "analysis/kernel_statistics.hpp"
 #include "command_line_support.hpp"
 #include "estimators/estimator_table.hpp"
+#include "estimators/maclaurin.hpp"
 #include "estimators/random_stream.hpp"
 #include "experiments/kernel_variance_run.hpp"
 #include "experiments/run_store.hpp"
@@ -106,6 +107,30 @@ TEST(KernelMoments, HaveNoMeanOutsideTheRadiusAndNoVarianceInsideIt) {
   EXPECT_NEAR(inside.mean, 1 / (1 - 0.09025), 1e-14);
   EXPECT_TRUE(std::isinf(inside.variance));
   EXPECT_TRUE(std::isfinite(moments_of("rmfa:kernel=inverse", pair_problem(0.5, 0.1, 5), 1).variance));
+  // The radius itself, which x·y may round to either side of.
+  for (const Index dim : {2, 3, 5, 16, 64})
+    for (const double cosine : {-1.0, 1.0})
+      EXPECT_TRUE(std::isnan(moments_of("rmfa:kernel=inverse", pair_problem(1, cosine, dim), 1).mean)) << dim;
+}
+
+// Σ_n (a_n √mⁿ)·Σ_n a_n √mⁿ of the optimal law and e^{λ + m/λ} of Poisson degrees of mean λ = √m are both
+// e^{2√m}; a variance of 10⁻⁸ is the difference of that and e^{2z}.
+TEST(KernelMoments, OfLawsOfDegreesKeepTheirDigitsAtSmallNorms) {
+  for (const double norm : {1e-4, 3e-2, 0.7})
+    for (const double cosine : {-0.3, 0.7, 1.0}) {
+      const AttentionProblem pair = pair_problem(norm, cosine, 5);
+      const Vector x = pair.scaled_queries().row(0), y = pair.scaled_keys().row(0);
+      const double z = x.dot(y),
+                   root = std::sqrt(maclaurin_pair_base(MaclaurinDirection::rademacher, x, y, y));
+      const double exact = std::exp(2.0 * z) * std::expm1(2.0 * (root - z));
+      EXPECT_NEAR(moments_of("rmfa:degrees=optimal", pair, 1).variance, exact, 1e-12 * exact);
+      if (root > 1e-3) {
+        EXPECT_NEAR(moments_of("rmfa:degrees=poisson", pair, 1).variance, exact, 1e-12 * exact);
+      }
+    }
+  // m = 0, which may round to either side.
+  for (const double norm : {1e-4, 0.5, 0.9})
+    EXPECT_LT(moments_of("rmfa:degrees=optimal", pair_problem(norm, 0, 2), 1).variance, 1e-7);
 }
 
 // ---- the metrics ----

@@ -119,6 +119,19 @@ TEST(PredictionOfLara, OfStandardProposalsIsThatOfThePerformer) {
   for (Index i = 0; i < 3; ++i) EXPECT_EQ(lara.condition(i, 25), performer.condition(i, 50));
 }
 
+// The first token sees itself alone: its weights vary as those of any other, and its error is zero.
+TEST(PredictionOfLara, OfOneKeyHasItsWeightsAndNoError) {
+  const AttentionProblem problem = house_problem(6, {4, 4, 5, 2, 0.4}, Mask::causal);
+  const RatioPrediction lara = predicted("lara:weights=constant,proposal=zero", problem, 3);
+  const double expected =
+      std::exp((problem.scaled_queries().row(0) + problem.scaled_keys().row(0)).squaredNorm());
+  EXPECT_NEAR(lara.ew2(0), expected, 1e-12 * expected);
+  EXPECT_EQ(lara.condition(0, 1), "ok");
+  EXPECT_TRUE((lara.bias_at(3).row(0).array() == 0.0).all());
+  EXPECT_TRUE((lara.variance_at(3).row(0).array() == 0.0).all());
+  EXPECT_GT(lara.variance_at(3)(1, 0), 0.0);
+}
+
 Moments simulated(const std::string& name, const AttentionProblem& problem, Index count,
                   std::uint32_t replicates) {
   const auto estimator = make_estimator(name);
