@@ -137,9 +137,11 @@ double RandomMaclaurin::stratified_kurtosis(const ProductMoments& b, Index draws
 
 double RandomMaclaurin::kurtosis(const Vector& x, const Vector& y, Index draws) const {
   const ProductMoments b = maclaurin_product_moments(options_.direction, x, y);
-  if (!(b.second > 0.0)) return kNone;
+  // Without a product that differs from zero (as of signs in two dimensions, x ⊥ y) a degree may still be 0.
+  const bool products = b.second > 0.0;
+  if (!products && (allocation_ || options_.known > 0)) return kNone;
   if (allocation_) return stratified_kurtosis(b, draws);
-  return 3.0 + (one_feature_kurtosis(b) - 3.0) / static_cast<double>(draws);
+  return 3.0 + (one_feature_kurtosis(products ? b : ProductMoments{}) - 3.0) / static_cast<double>(draws);
 }
 
 }  // namespace attngap

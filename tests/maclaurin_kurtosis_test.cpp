@@ -293,7 +293,8 @@ TEST(MaclaurinKurtosis, SaysWhatItDoesNotKnow) {
   const Vector x = vector_of({0.9}), y = vector_of({1.1});
   const RandomMaclaurin exact(maclaurin_kernel_named("exp"), poisson_degrees(0.99), {kSigns, 0, {}});
   EXPECT_TRUE(std::isnan(exact.kurtosis(x, y, 1))) << "nothing varies but by rounding";
-  EXPECT_TRUE(std::isnan(exact.kurtosis(x, 0.0 * y, 1)));
+  const RandomMaclaurin constant(maclaurin_kernel_named("exp"), poisson_degrees(0.99), {kSigns, 1, {}});
+  EXPECT_TRUE(std::isnan(constant.kurtosis(x, 0.0 * y, 1))) << "nothing varies";
   // Normal directions of norm 40: finite moments, and no double for their ratio.
   const Vector far = Vector::Constant(3, 40.0);
   const RandomMaclaurin heavy(maclaurin_kernel_named("exp"), geometric_degrees(2.0), {kNormals, 0, {}});
@@ -301,6 +302,20 @@ TEST(MaclaurinKurtosis, SaysWhatItDoesNotKnow) {
 }
 
 // The fourth central moment of drawn estimates, whose own variance is known from the eighth.
+// (1, 1) and (1, −1): one of the two sums of signs is zero, and the estimate a_0/q_0 where the degree is 0.
+TEST(MaclaurinKurtosis, WhereEveryProductIsZeroIsThatOfTheDegreeZero) {
+  const AttentionProblem pair = one_pair(vector_of({0.7, 0.7}), vector_of({0.7, -0.7}));
+  const auto kurtosis = [&](const std::string& name) {
+    const auto estimator = make_estimator(name);
+    return dynamic_cast<const RatioEstimator&>(*estimator).kernel_moments(pair, 1).kurtosis;
+  };
+  const auto of_a_coin = [](double p) { return 1.0 / (p * (1.0 - p)) - 3.0; };
+  EXPECT_NEAR(kurtosis("rmfa"), of_a_coin(0.5), 1e-13);
+  EXPECT_NEAR(kurtosis("rmfa:p=3"), of_a_coin(1.0 / 3), 1e-13);
+  EXPECT_NEAR(kurtosis("rmfa:degrees=poisson,lambda=2"), of_a_coin(std::exp(-2.0)), 1e-12);
+  EXPECT_TRUE(std::isnan(kurtosis("rmfa:known=constant"))) << "nothing varies";
+}
+
 TEST(MaclaurinKurtosis, IsThatOfDrawnEstimates) {
   const Vector x = vector_of({0.5, -0.3, 0.2, 0.4, -0.7}), y = vector_of({-0.2, 0.4, 0.6, 0.1, -0.9});
   const auto estimator = make_estimator("rmfa:max-degree=2,known=constant");
