@@ -378,7 +378,7 @@ constexpr std::array kFeatureMaps{
 double kernel_variance(const FeatureMap& map, const Vector& x, const Vector& y, Index draws, Index block) {
   const double independent = map.variance(x, y, draws);
   const double pairs = coupled_pairs(draws, block);
-  if (pairs == 0.0) return independent;
+  if (pairs == 0.0 || std::isinf(independent)) return independent;
   const auto m = static_cast<double>(draws);
   const double coupled = pairs / (m * m) * map.orthogonal_covariance(x, y);
   return std::max(0.0, beyond_rounding(independent + coupled, independent + std::abs(coupled)));

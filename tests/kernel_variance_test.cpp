@@ -89,6 +89,17 @@ TEST(KernelMoments, OfOrthogonalDirectionsCoupleBlocksOnly) {
   EXPECT_NEAR(moments_of("rfa:projection=orthogonal", pair, 10).variance, five / 2, 1e-12 * five);
 }
 
+// |x + y|² = 576: coupling takes little from a variance that no double holds.
+TEST(KernelMoments, OfOrthogonalDirectionsBeyondADoubleAreInfinite) {
+  for (const char* name :
+       {"performer:projection=orthogonal", "performer:features=hyperbolic,projection=orthogonal"})
+    for (const Index draws : {1, 2, 64}) {
+      EXPECT_TRUE(std::isinf(moments_of(name, pair_problem(12, 1, 3), draws).variance)) << name << draws;
+      const double far = moments_of(name, pair_problem(9, 1, 3), draws).variance;
+      EXPECT_TRUE(far > 1e200 && std::isfinite(far)) << name << draws;
+    }
+}
+
 TEST(KernelMoments, TellTheTargetFromTheMean) {
   const AttentionProblem pair = pair_problem(1.5, 0.2, 6);
   const KernelMoments regularized = moments_of("performer:features=regularized", pair, 1);
