@@ -58,6 +58,19 @@ bool too_heavy(double kurtosis, std::int64_t replicates) {
   return kurtosis - 1.0 > kTrusted * kTrusted * R && kurtosis > (replicates <= kPilot ? kHopeless : kNormal);
 }
 
+// The interval of a variance from the sample alone, in a unit whose fourth power does not leave the range of
+// a double; a power of two changes no digit.
+Estimated interval_of_sample(std::span<const double> estimates) {
+  double largest = 1.0;
+  for (const double estimate : estimates) largest = std::max(largest, std::abs(estimate));
+  const double unit = std::exp2(std::ilogb(largest));
+  std::vector<double> scaled;
+  for (const double estimate : estimates) scaled.push_back(estimate / unit);
+  const Estimated found = variance_interval(Moments::of(scaled));
+  const double square = unit * unit;
+  return {square * found.value, square * found.std_error, square * found.low, square * found.high};
+}
+
 Measured measure(std::span<const double> estimates, double predicted_variance, double kurtosis) {
   if (!std::all_of(estimates.begin(), estimates.end(), [](double k) { return std::isfinite(k); }))
     return {kNothing, kNothing, "nonfinite"};
@@ -75,7 +88,7 @@ Measured measure(std::span<const double> estimates, double predicted_variance, d
   if (!finite || (known ? too_heavy(kurtosis, moments.count()) : !pareto_shape(squares).trusted))
     return {exactly(moments.mean()), kNothing, "heavy-tail"};
   return {interval_of_mean(moments),
-          known ? variance_interval(moments, kurtosis) : variance_interval(moments), "ok"};
+          known ? variance_interval(moments, kurtosis) : interval_of_sample(estimates), "ok"};
 }
 
 }  // namespace

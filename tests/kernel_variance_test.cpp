@@ -212,6 +212,17 @@ TEST(KernelMetrics, JudgeASampleVarianceByTheLawAlone) {
   }
 }
 
+// Estimates of 1e86 times the kernel, whose fourth power no double holds.
+TEST(KernelMetrics, HaveAnIntervalWhereverThereIsAVariance) {
+  constexpr double kUnit = 0x1p286;
+  const auto near = kernel_metrics(sample(100, [](double g) { return g; }), {1, 1, 1});
+  const auto far = kernel_metrics(sample(100, [](double g) { return kUnit * g; }), {1, 1, kUnit * kUnit});
+  ASSERT_EQ(far[1].status, "ok");
+  EXPECT_EQ(far[1].estimated.low, kUnit * kUnit * near[1].estimated.low);
+  EXPECT_EQ(far[1].estimated.high, kUnit * kUnit * near[1].estimated.high);
+  EXPECT_EQ(far[1].estimated.std_error, kUnit * kUnit * near[1].estimated.std_error);
+}
+
 TEST(KernelMetrics, KnowTheKurtosisOfAMeanOfDirections) {
   const AttentionProblem pair = pair_problem(1, 0.5, 5);
   const Vector x = pair.scaled_queries().row(0), y = pair.scaled_keys().row(0);
