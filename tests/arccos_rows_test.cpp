@@ -136,8 +136,7 @@ TEST(ArccosRows, AreTheQuadratureOverThePlaneOfTheirVectors) {
       const Matrix found = covariances(q, keys);
       const double means = arccos().kernel(q, k) * arccos().kernel(q, other);
       const double moment = coplanar(static_cast<double>(d), corner.q, corner.k, corner.other);
-      const double known = d <= 5 ? 1e-8 : 1e-10;  // as far as the harmonics of so few dimensions are taken
-      EXPECT_NEAR(found(0, 1) + means, moment, known * moment) << "d = " << d;
+      EXPECT_NEAR(found(0, 1) + means, moment, 1e-10 * moment) << "d = " << d;
       EXPECT_NEAR(found(0, 1), found(1, 0), 1e-14 * means);
     }
 }
