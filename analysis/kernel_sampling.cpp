@@ -13,6 +13,17 @@ constexpr double kRemainder = 1e-12;
 constexpr Index kReplicatesTogether = 256;
 constexpr Index kPairsTogether = 512;
 
+// `visit(count, mean)` with the mean of the first counts[count] of the numbers, one walk for all counts.
+template <typename Numbers, typename Visit>
+void for_each_mean(const std::vector<Index>& counts, const Numbers& numbers, const Visit& visit) {
+  double sum = 0.0;
+  Index done = 0;
+  for (std::size_t count = 0; count < counts.size(); done = counts[count++]) {
+    sum += numbers.segment(done, counts[count] - done).sum();
+    visit(count, sum / static_cast<double>(counts[count]));
+  }
+}
+
 // Mean and squared deviations of growing columns of estimates, a column a pair. Chan, Golub and LeVeque 1983.
 class Running {
  public:
@@ -64,12 +75,7 @@ void HermiteDraws::draw(const StreamAddress& first, Index replicates) {
     before.setZero();
     now.setOnes();
     for (Index k = 0; k < terms_; ++k) {
-      double sum = 0.0;
-      Index done = 0;
-      for (std::size_t count = 0; count < counts_.size(); done = counts_[count++]) {
-        sum += now.segment(done, counts_[count] - done).sum();
-        means_[count](r, k) = sum / static_cast<double>(counts_[count]);
-      }
+      for_each_mean(counts_, now, [&](std::size_t count, double mean) { means_[count](r, k) = mean; });
       const double root = std::sqrt(static_cast<double>(k)),
                    over = 1.0 / std::sqrt(static_cast<double>(k + 1));
       next = (g * now - root * before) * over;
@@ -100,12 +106,8 @@ void RadialEstimates::evaluate(const HermiteDraws& draws, Index first, Index pai
     if (radii_(first + i) <= HermiteDraws::kLargestSeriesRadius) continue;
     for (Index r = 0; r < normals.cols(); ++r) {
       kernel_.ratios(radii_(first + i), {normals.col(r).data(), size}, {ratios.data(), size});
-      double sum = 0.0;
-      Index done = 0;
-      for (std::size_t count = 0; count < estimates.size(); done = draws.counts()[count++]) {
-        sum += ratios.segment(done, draws.counts()[count] - done).sum();
-        estimates[count](r, i) = sum / static_cast<double>(draws.counts()[count]);
-      }
+      for_each_mean(draws.counts(), ratios,
+                    [&](std::size_t count, double mean) { estimates[count](r, i) = mean; });
     }
   }
 }

@@ -67,7 +67,10 @@ DegreeLaw between_degrees(DegreeLaw law, int lowest, std::optional<int> highest)
   }
   std::fill_n(q.begin(), std::min(q.size(), static_cast<std::size_t>(lowest)), 0.0);
   const double kept = std::accumulate(q.begin(), q.end(), 0.0);
-  require(kept > 0.0, "no degree of at least {} is ever drawn", lowest);
+  require(kept > 0.0,
+          "degrees: no degree of at least {} is ever drawn, as the law gives all of them no weight on these "
+          "inputs; take another law of the degrees (degrees=geometric), or leave known= out",
+          lowest);
   for (double& probability : q) probability /= kept;
   return law;
 }

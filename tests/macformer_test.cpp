@@ -219,6 +219,14 @@ TEST(DegreeLaws, AreProbabilitiesAndKeepOutOfKnownDegrees) {
     }
   EXPECT_THROW(poisson_degrees(0.0), BadInput);
   EXPECT_THROW(between_degrees(geometric_degrees(2.0), 2, 1), BadInput);
+  const DegreeLaw constant{{1.0}, false, 0.0, 0.0};  // the optimal law where every product is zero
+  try {
+    between_degrees(constant, 1, {});
+    FAIL() << "nothing is left to draw";
+  } catch (const BadInput& complaint) {
+    EXPECT_THAT(complaint.what(), testing::HasSubstr("no degree of at least 1 is ever drawn"));
+    EXPECT_THAT(complaint.what(), testing::HasSubstr("leave known= out"));
+  }
   EXPECT_THROW(optimal_degrees(maclaurin_kernel_named("inverse"), {{1.0}, {1.5}}, {}), BadInput);
 }
 
